@@ -1,0 +1,1 @@
+"""What a running stage can see."""

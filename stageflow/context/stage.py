@@ -1,0 +1,42 @@
+"""The run as one stage sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+from stageflow.core.stage import StageKind
+from stageflow.core.timer import PipelineTimer
+from stageflow.ports import ConfigProvider, CorrelationIds, EventSink
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """The run as one stage sees it.
+
+    Attributes:
+        run_id: the run.
+        stage: the stage's name in the graph.
+        kind: what the stage is for.
+        attempt: which try this is, from 1.
+        correlation: the ids that tie the run to what caused it.
+        config: where to read configuration.
+        timer: the run's clock.
+        sink: where `emit` sends to.
+    """
+
+    run_id: UUID = field(default_factory=uuid4)
+    stage: str = ""
+    kind: StageKind = StageKind.TRANSFORM
+    attempt: int = 1
+    correlation: CorrelationIds = field(default_factory=CorrelationIds)
+    config: ConfigProvider | None = None
+    timer: PipelineTimer = field(default_factory=PipelineTimer)
+    sink: EventSink | None = None
+
+    def emit(self, type: str, data: Mapping[str, object] | None = None) -> None:
+        """Sends an event of the stage's own, at once; the run, the stage and the attempt are added to it."""
+        if self.sink is not None:
+            about = {"run_id": str(self.run_id), **self.correlation.as_mapping(), "stage": self.stage}
+            self.sink.try_emit(type=type, data={**about, "attempt": self.attempt, **(data or {})})

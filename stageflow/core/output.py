@@ -1,0 +1,198 @@
+"""What a stage gives: OK with data, SKIP or CANCEL with a reason; a failure is the other side of the Result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Generic, Never, cast, overload
+
+from returns.result import Failure, Result, Success
+from typing_extensions import TypeVar, override
+
+from stageflow.core.stage import StageStatus
+from stageflow.errors import StageError
+
+_V = TypeVar("_V", covariant=True, default=object)
+_T = TypeVar("_T")
+_E = TypeVar("_E", bound=StageError)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nothing() -> Mapping[str, object]:
+    return MappingProxyType({})
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone. Give one: datetime.now(UTC).")
+    return moment.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class StageArtifact:
+    """A thing a stage made beside its data: a file, a chart, a prompt.
+
+    Attributes:
+        type: what it is, in the application's words.
+        payload: the thing, or where it is.
+        timestamp: when it was made, in UTC.
+    """
+
+    type: str
+    payload: object
+    timestamp: datetime = field(default_factory=_now)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timestamp", _aware(self.timestamp))
+
+
+@dataclass(frozen=True, slots=True)
+class StageEvent:
+    """Something that happened, of a run or in a stage's own words.
+
+    Attributes:
+        type: what happened, dotted: ``stage.fetch.completed``.
+        data: the particulars, read-only.
+        timestamp: when, in UTC.
+    """
+
+    type: str
+    data: Mapping[str, object] = field(default_factory=_nothing)
+    timestamp: datetime = field(default_factory=_now)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", MappingProxyType(dict(self.data)))
+        object.__setattr__(self, "timestamp", _aware(self.timestamp))
+
+    @override
+    def __hash__(self) -> int:
+        return hash((self.type, frozenset(self.data.items()), self.timestamp))
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        # A mapping proxy does not pickle.
+        return (StageEvent, (self.type, dict(self.data), self.timestamp))
+
+
+# Object construction is on the hot path: one `__setattr__` looked up once, and no keyword arguments.
+_set = object.__setattr__
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class StageOutput(Generic[_V]):
+    """What a stage gives where it did not fail. Written `ok`, `skip` or `cancel`.
+
+    Attributes:
+        status: OK, SKIP or CANCEL.
+        reason: why it was skipped or cancelled; empty where OK.
+        artifacts: things made beside the data.
+        events: what happened meanwhile, in the stage's own words.
+    """
+
+    status: StageStatus
+    data: _V
+    reason: str
+    artifacts: tuple[StageArtifact, ...]
+    events: tuple[StageEvent, ...]
+
+    def __init__(
+        self,
+        status: StageStatus,
+        data: _V,
+        reason: str = "",
+        artifacts: tuple[StageArtifact, ...] = (),
+        events: tuple[StageEvent, ...] = (),
+    ) -> None:
+        _set(self, "status", status)
+        _set(self, "data", data)
+        _set(self, "reason", reason)
+        _set(self, "artifacts", artifacts)
+        _set(self, "events", events)
+
+    @staticmethod
+    def ok(data: _T) -> StageOutput[_T]:
+        """The output of a stage that did its work.
+
+        >>> StageOutput.ok(3).data
+        3
+        """
+        return StageOutput(StageStatus.OK, data)
+
+    @staticmethod
+    def skip(reason: str) -> StageOutput[Never]:
+        """The output of a stage that had nothing to do; what follows it is skipped too."""
+        return _without_data(StageStatus.SKIP, reason)
+
+    @staticmethod
+    def cancel(reason: str) -> StageOutput[Never]:
+        """The output of a stage that ends the whole run."""
+        return _without_data(StageStatus.CANCEL, reason)
+
+
+def _without_data(status: StageStatus, reason: str) -> StageOutput[Never]:
+    if not reason.strip():
+        raise ValueError(f"{status.value}() needs a reason: it is what the report of the run will say.")
+    return StageOutput(status, cast("Never", None), reason)
+
+
+def ok(
+    data: _T, *, artifacts: Iterable[StageArtifact] = (), events: Iterable[StageEvent] = ()
+) -> Result[StageOutput[_T], Never]:
+    """The stage did its work, and this is its output.
+
+    >>> ok(3).unwrap().data
+    3
+    """
+    if artifacts or events:
+        return Success(StageOutput(_OK, data, "", tuple(artifacts), tuple(events)))
+    return Success(StageOutput(_OK, data))
+
+
+_OK = StageStatus.OK
+
+
+def skip(reason: str) -> Result[StageOutput[Never], Never]:
+    """The stage had nothing to do: what follows it is skipped too, with this reason.
+
+    >>> skip("nothing new").unwrap().status
+    <StageStatus.SKIP: 'skip'>
+    """
+    return Success(StageOutput.skip(reason))
+
+
+def cancel(reason: str) -> Result[StageOutput[Never], Never]:
+    """The stage ends the whole run, which is then `Cancelled` with this reason."""
+    return Success(StageOutput.cancel(reason))
+
+
+@overload
+def fail(error: str, /) -> Result[Never, StageError]: ...
+@overload
+def fail(error: _E, /) -> Result[Never, _E]: ...
+def fail(error: str | StageError, /) -> Result[Never, StageError]:
+    """The stage failed with this error; a text becomes a plain `StageError`.
+
+    >>> fail("no such page").failure()
+    StageError(message='no such page', retryable=False)
+    """
+    return Failure(StageError(error) if isinstance(error, str) else error)
+
+
+def sealed(result: Result[_T, _E]) -> Success[_T] | Failure[_E]:
+    """The same result, as the two cases it can be, so that ``match`` is exact and exhaustive under both checkers.
+
+    >>> match sealed(ok(3)):
+    ...     case Success(output):
+    ...         print(output.data)
+    ...     case Failure(error):
+    ...         print(error)
+    3
+    """
+    if isinstance(result, Success | Failure):
+        return cast("Success[_T] | Failure[_E]", result)
+    raise TypeError(f"{result!r} is no Result: give a Success or a Failure.")

@@ -1,0 +1,63 @@
+"""The errors of a run: what escaped a stage, made a value, and what the exception style raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from returns.result import Failure, Success
+from typing_extensions import override
+
+from stageflow.core.output import StageOutput
+from stageflow.core.record import StageResult
+from stageflow.errors import StageError, StageExecutionError
+
+__all__ = ["StageError", "StageExecutionError", "UnifiedPipelineCancelled", "defect", "no_result"]
+
+
+class UnifiedPipelineCancelled(Exception):  # noqa: N818  (the seed's name)
+    """Raised by the exception-style `StageGraph` alone, where a stage cancelled the run.
+
+    Attributes:
+        stage: the stage that did; empty where it was cancelled from outside.
+        reason: why.
+        results: how the stages went, by name.
+    """
+
+    def __init__(self, stage: str, reason: str, results: Mapping[str, StageResult]) -> None:
+        super().__init__(stage, reason, results)
+        self.stage = stage
+        self.reason = reason
+        self.results = results
+
+    @override
+    def __str__(self) -> str:
+        return f'Stage "{self.stage}" cancelled the run: {self.reason}' if self.stage else self.reason
+
+
+def defect(stage: str, escaped: BaseException) -> StageExecutionError:
+    """The value that an escaped exception becomes; the exception stands as its ``__cause__``."""
+    if isinstance(escaped, StageExecutionError):
+        if escaped.stage:
+            return escaped
+        kind = type(escaped)
+        named = kind(f'Stage "{stage}": {escaped.message}', retryable=escaped.retryable, stage=stage)
+    else:
+        said = f": {escaped}" if str(escaped) else ""
+        named = StageExecutionError(f'Stage "{stage}" raised {type(escaped).__name__}{said}', stage=stage)
+    named.__cause__ = escaped
+    return named
+
+
+def no_result(stage: str, given: object) -> StageExecutionError:
+    """The defect of a stage that returned what is no Result of a `StageOutput`."""
+    match given:
+        case Success(inner) if not isinstance(inner, StageOutput):
+            what, fix = f"Success({inner!r})", f"Return ok({inner!r})"
+        case Failure(inner):
+            what, fix = f"Failure({inner!r})", "Return fail(...) with a StageError"
+        case _:
+            what, fix = f"{given!r} ({type(given).__name__})", "Return ok(...), skip(...), cancel(...) or fail(...)"
+    return StageExecutionError(
+        f'Stage "{stage}" returned {what}, which is no Result of a StageOutput. {fix}, or decorate it with @lift.',
+        stage=stage,
+    )

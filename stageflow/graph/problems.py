@@ -1,0 +1,104 @@
+"""The texts of what is wrong with a pipeline: what, where, and how to fix it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at what was meant, or nothing."""
+    close = get_close_matches(name, list(known), n=1)
+    return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def no_stage() -> str:
+    return "The pipeline has no stage. Add one: Pipeline.of(str).with_stage(fetch), or fetch | report."
+
+
+def blank_name(shape: str) -> str:
+    return f'A stage has the blank name {shape!r}. Give it a name to be found by: .named("fetch").'
+
+
+def duplicate_name(name: str) -> str:
+    return f'Two stages are called "{name}". Give one of them another name: .named("{name}_2").'
+
+
+def duplicate_handle(name: str) -> str:
+    return (
+        f'Stage "{name}" occurs twice in one pipeline, so inputs[{name}] could mean either. '
+        f'Use {name}.named("{name}_2") in one of the places.'
+    )
+
+
+def unknown(follower: str, followed: str, known: Iterable[str]) -> str:
+    return (
+        f'Stage "{follower}" follows "{followed}", which is not in the pipeline.{nearest(followed, known)}'
+        f" Add it with .with_stage, or correct the name."
+    )
+
+
+def itself(name: str) -> str:
+    return f'Stage "{name}" follows itself, so it could never start. Take it out of what it follows.'
+
+
+def cycle(path: tuple[str, ...]) -> str:
+    arrow = " -> ".join(f'"{name}"' for name in path)
+    return f"These stages wait for one another, so none could start: {arrow}. Take one of the arrows away."
+
+
+def same_parent(follower: str, followed: str) -> str:
+    return f'Stage "{follower}" names "{followed}" twice in what it follows. Name it once.'
+
+
+def impossible_read(reader: str, read: str, *, known: bool) -> str:
+    if not known:
+        return f'Stage "{reader}" declares that it reads "{read}", which is not in the pipeline. Add it before {reader}.'
+    return (
+        f'Stage "{reader}" declares that it reads "{read}", which it does not follow. '
+        f'Put "{reader}" after "{read}", or take it out of reads=.'
+    )
+
+
+def absorbed_read(reader: str, read: str) -> str:
+    return (
+        f'Stage "{reader}" declares that it reads "{read}", whose output may be missing: its absence is absorbed. '
+        f"Read the handle of what absorbs it: the stage made by .optional(), .recover(), .settled(), .each() or route()."
+    )
+
+
+def not_returned(pipeline: str, output: str) -> str:
+    return f'The pipeline returns "{output}", which is not in it. Add it with .with_stage, or return a stage it has.'
+
+
+def not_replaced(name: str) -> str:
+    return f'Stage "{name}" is to be replaced, but is not in the pipeline. Give .replacing() a stage that is.'
+
+
+def disjoint(follower: str, wants: str, followed: str, gives: str) -> str:
+    return f'Stage "{follower}" takes {wants}, but "{followed}", which it follows, gives {gives}. Correct one of the two.'
+
+
+def no_case(label: str) -> str:
+    return f"{label} has no case. Add one: .case(key, stage)."
+
+
+def case_twice(label: str, key: object) -> str:
+    return f"{label} has two cases for {key!r}. Take one away."
+
+
+def missing_cases(label: str, keys: Iterable[object]) -> str:
+    listed = ", ".join(repr(key) for key in keys)
+    return f"{label} has no case for {listed}. Add .case(...) for each, or end it with .otherwise(stage)."
+
+
+def foreign_case(label: str, key: object, known: Iterable[object]) -> str:
+    listed = ", ".join(repr(value) for value in known)
+    return f"{label} has a case for {key!r}, which its selector never gives: it gives {listed}. Take it away."
+
+
+def unknown_cases(label: str, gives: str) -> str:
+    return (
+        f"{label} is to be exhaustive, but its selector gives {gives}, whose cases are not known. "
+        "Annotate it with a Literal, an Enum or bool, or end the route with .otherwise(stage)."
+    )

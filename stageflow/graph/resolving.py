@@ -1,0 +1,24 @@
+"""From a handle to the stage whose output it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from stageflow.core.stage import Shape
+from stageflow.graph.shape import Named, Returning, Then, Wrapped
+
+_P = TypeVar("_P")
+
+
+def resolved(shape: Shape, places: Mapping[Shape, _P]) -> _P | None:
+    """Where a shape's output stands: its own place, or that of what its output comes from."""
+    while True:
+        found = places.get(shape)
+        if found is not None:
+            return found
+        match shape:
+            case Then(second=inner) | Named(inner=inner) | Wrapped(inner=inner) | Returning(output=inner):
+                shape = inner
+            case _:
+                return None

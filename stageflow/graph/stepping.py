@@ -1,0 +1,55 @@
+"""Stepping a coroutine by hand, so that a stage has a context of its own without a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Protocol, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Step(Protocol):
+    """``Context.run``: calls a function in the context, with one argument."""
+
+    def __call__(self, function: Callable[[object], object], argument: object, /) -> object:
+        """What the function gives."""
+        ...
+
+
+@types.coroutine
+def resume(future: object, coroutine: Coroutine[object, object, _T], step: Step) -> Generator[object, object, _T]:
+    """Goes on with a coroutine that suspended on the future in its first step; gives what it returns.
+
+    The futures it waits for are passed to the task of whoever awaits this, so that ``asyncio.timeout`` and
+    ``asyncio.current_task`` mean that task.
+    """
+    try:
+        while True:
+            try:
+                received = yield future
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as thrown:  # noqa: BLE001  (it is passed on to the coroutine)
+                future = step(coroutine.throw, thrown)  # type: ignore[arg-type]  # throw takes an exception, as given
+            else:
+                future = step(coroutine.send, received)
+    except StopIteration as stop:
+        result: _T = stop.value
+        return result
+
+
+async def awaited(awaitable: Awaitable[_T]) -> _T:
+    """Makes a coroutine of any awaitable, since only a coroutine can be stepped."""
+    return await awaitable
+
+
+def in_own_task(call: Callable[[_T], Awaitable[object]]) -> Callable[[_T], Awaitable[object]]:
+    """The same function on a stack of its own, so that deeply nested composites do not exhaust Python's."""
+
+    async def hopped(argument: _T) -> object:
+        return await asyncio.get_running_loop().create_task(awaited(call(argument)))
+
+    return hopped

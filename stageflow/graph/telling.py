@@ -1,0 +1,66 @@
+"""Telling sinks what happens in a run: in causal order, each event once, and never at the run's expense."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from uuid import UUID
+
+from stageflow.core.output import StageEvent
+from stageflow.core.stage import StageKind
+from stageflow.ports import CorrelationIds, EventSink
+
+_LOG = logging.getLogger(__name__)
+LAST_EVENT_SECONDS = 10.0  # how long a run waits for a sink to take its last event
+
+
+class Teller:
+    """What the executor tells of one run.
+
+    Args:
+        sinks: where to.
+        run_id: of the run.
+        correlation: the ids that go with every event.
+    """
+
+    __slots__ = ("_about", "sinks")
+
+    def __init__(self, sinks: tuple[EventSink, ...], run_id: UUID, correlation: CorrelationIds) -> None:
+        self.sinks = sinks
+        self._about = {**correlation.as_mapping(), "run_id": str(run_id)}
+
+    def tell(self, type: str, **data: object) -> None:
+        """Tells an event of the run."""
+        self._send(type, {**self._about, **data})
+
+    def began(self, name: str, kind: StageKind, attempt: int) -> None:
+        """Tells that a stage started, or is tried again."""
+        what = "started" if attempt == 1 else "retrying"
+        self._send(f"stage.{name}.{what}", {**self._about, "stage": name, "kind": kind.value, "attempt": attempt})
+
+    def ended(self, name: str, kind: StageKind, how: tuple[str, int, float], **more: object) -> None:
+        """Tells how a stage ended: the word for it, its attempts, and its milliseconds."""
+        what, attempt, duration_ms = how
+        about = {**self._about, "stage": name, "kind": kind.value, "attempt": attempt, "duration_ms": duration_ms}
+        self._send(f"stage.{name}.{what}", {**about, **more} if more else about)
+
+    def own(self, name: str, event: StageEvent) -> None:
+        """Tells an event that a stage's output brought along."""
+        self._send(event.type, {**self._about, "stage": name, **event.data})
+
+    async def last(self, type: str, **data: object) -> None:
+        """Tells the run's last event, and waits until the sinks have it."""
+        for sink in self.sinks:
+            try:
+                async with asyncio.timeout(LAST_EVENT_SECONDS):
+                    await sink.emit(type=type, data={**self._about, **data})
+            except Exception:
+                _LOG.exception("The sink %r did not take %s; the run's outcome stands.", sink, type)
+
+    def _send(self, type: str, data: Mapping[str, object]) -> None:
+        for sink in self.sinks:
+            try:
+                sink.try_emit(type=type, data=data)
+            except Exception:
+                _LOG.exception("The sink %r did not take %s; the run goes on.", sink, type)

@@ -1,0 +1,1 @@
+"""Wrapping stages without changing them."""

@@ -1,0 +1,1 @@
+"""Composing stages and naming what was composed."""

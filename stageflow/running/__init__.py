@@ -1,0 +1,1 @@
+"""The application's one configured object, and the runs it starts."""
