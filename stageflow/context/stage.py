@@ -24,6 +24,7 @@ class StageContext:
         config: where to read configuration.
         timer: the run's clock.
         sink: where `emit` sends to.
+        deadline: seconds from the run's start after which it is cancelled; None for no end.
     """
 
     run_id: UUID = field(default_factory=uuid4)
@@ -34,6 +35,12 @@ class StageContext:
     config: ConfigProvider | None = None
     timer: PipelineTimer = field(default_factory=PipelineTimer)
     sink: EventSink | None = None
+    deadline: float | None = None
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the run's deadline; None where it has none."""
+        return None if self.deadline is None else self.deadline - self.timer.elapsed_ms() / 1000
 
     def emit(self, type: str, data: Mapping[str, object] | None = None) -> None:
         """Sends an event of the stage's own, at once; the run, the stage and the attempt are added to it."""

@@ -9,24 +9,28 @@ import enum
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 from returns.result import Result
 
 from stageflow.context.inputs import StageInputs
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import Shape
-from stageflow.graph.shape import Identity, Leaf, Named, Returning, Source, Step, Then, Using, When, Wrapped
+from stageflow.graph.shape import Identity, Leaf, Named, Returning, Source, Step, Then
+from stageflow.graph.wrapping import Using, When, Wrapped
 
 UNKNOWN: Final = object()
 
 
-def takes(shape: Shape) -> object:
+Known: TypeAlias = dict[object, Mapping[str, object]]  # by code: functions made in a loop share their annotations
+
+
+def takes(shape: Shape, known: Known) -> object:
     """The type of a stage's value, or `UNKNOWN`."""
     while True:
         match shape:
             case Leaf(function=function, lifted=lifted):
-                return _taken(function, lifted=lifted)
+                return _taken(_hints(function, known), lifted=lifted)
             case Identity(type=given) | Source(type=given):
                 return given
             case Then(first=inner) | Named(inner=inner) | Returning(inner=inner) | Step(before=inner):
@@ -37,12 +41,12 @@ def takes(shape: Shape) -> object:
                 return UNKNOWN
 
 
-def gives(shape: Shape) -> object:
+def gives(shape: Shape, known: Known) -> object:
     """The type of a stage's output, or `UNKNOWN`."""
     while True:
         match shape:
             case Leaf(function=function, lifted=lifted):
-                return _given(function, lifted=lifted)
+                return _given(_hints(function, known), lifted=lifted)
             case Identity(type=given):
                 return given
             case Then(second=inner) | Named(inner=inner) | Returning(output=inner):
@@ -115,23 +119,30 @@ def _is_union(of: object) -> bool:
     return typing.get_origin(of) in (typing.Union, types.UnionType)
 
 
-def _hints(function: object) -> Mapping[str, object]:
+def _hints(function: object, known: Known) -> Mapping[str, object]:
     called = function if hasattr(function, "__annotations__") or isinstance(function, type) else type(function).__call__
     if not getattr(called, "__annotations__", None):
         return {}
+    code = getattr(called, "__code__", called)
+    if code not in known:
+        known[code] = _resolved(called)
+    return known[code]
+
+
+def _resolved(called: object) -> Mapping[str, object]:
     try:
         return typing.get_type_hints(cast("Callable[[], object]", called))
     except Exception:  # noqa: BLE001  (whatever an annotation's evaluation raises, it is unresolved)
         return {}
 
 
-def _taken(function: object, *, lifted: bool) -> object:
-    first = next((hint for name, hint in _hints(function).items() if name not in {"return", "self"}), UNKNOWN)
+def _taken(hints: Mapping[str, object], *, lifted: bool) -> object:
+    first = next((hint for name, hint in hints.items() if name not in {"return", "self"}), UNKNOWN)
     return first if lifted else _argument(first, StageInputs)
 
 
-def _given(function: object, *, lifted: bool) -> object:
-    returned = _hints(function).get("return", UNKNOWN)
+def _given(hints: Mapping[str, object], *, lifted: bool) -> object:
+    returned = hints.get("return", UNKNOWN)
     if typing.get_origin(returned) is Result:
         returned = typing.get_args(returned)[0]
     return returned if lifted else _argument(returned, StageOutput)

@@ -1,80 +1,420 @@
 """Laying a pipeline out as a graph: flat tables, checked, with every problem found at once.
 
 The walk keeps its own stack (each visit is a generator that yields what to visit next), so depth costs no recursion.
+Stages are visited in topological order, ties by declaration, which is the order of everything a run reports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from heapq import heapify, heappop, heappush
+from collections.abc import Generator
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from stageflow.context.ports import AnyPortKey
-from stageflow.core.stage import Shape, StageKind
+from returns.result import Failure, Result, Success
+
+from stageflow.core.stage import Shape
+from stageflow.errors import PipelineValidationError
 from stageflow.graph import problems as say
-from stageflow.graph.annotations import UNKNOWN, cases, disjoint, gives, shown, takes
-from stageflow.graph.names import PER_ITEM, filled
-from stageflow.graph.plan import INPUT, Ancestry, Atlas, Node, Place, Plan
+from stageflow.graph.checking import check_cases, check_reads, check_wires
+from stageflow.graph.composites import each, routed, together
+from stageflow.graph.layout import Level, Naming, Swaps, Tables
+from stageflow.graph.plan import INPUT, Atlas, Place, Plan, Source
 from stageflow.graph.pool import within
 from stageflow.graph.resolving import resolved
-from stageflow.graph.scheduler import Topology
-from stageflow.graph.scopes import each, joined, routed, wrapped
 from stageflow.graph.shape import (
     Both,
     Call,
-    Each,
     Identity,
-    Join,
     Leaf,
     Named,
     Replaced,
     Returning,
     Routed,
-    Source,
     Step,
     Then,
+    Together,
     Union,
-    Using,
-    When,
-    Wrapped,
-    Wrapper,
 )
-from stageflow.graph.stepping import in_own_task
-
-Flow: TypeAlias = int | tuple[int, ...]
-Visit: TypeAlias = Iterator[Shape]
-Made: TypeAlias = Callable[[tuple[Plan, ...]], Call]
-DEEP = 24  # so many composites inside one another share a stack; the next gets its own
+from stageflow.graph.shape import Source as Empty
+from stageflow.graph.stepping import DEEP, in_own_task
+from stageflow.graph.wiring import Wiring
+from stageflow.graph.wrapping import Absorber, Each, Wrapped, inside
 
 
-@dataclass(slots=True)
-class _Naming:
-    """How what is visited is called."""
+class Visit(NamedTuple):
+    """What is to be laid out, where, and on which input.
 
-    prefix: str = ""
-    pending: str = ""
-    rename: str | None = None
-    kind: StageKind | None = None
-    scope: int = 0
+    Attributes:
+        open: whether all outputs may be the plan's, so that a wired pipeline needs no plan of its own.
+    """
+
+    shape: Shape
+    level: Level
+    source: Source
+    naming: Naming
+    swaps: Swaps
+    open: bool = False
+
+    def to(self, shape: Shape) -> Visit:
+        """The visit of a part."""
+        return self._replace(shape=shape, open=False)
 
 
-@dataclass(slots=True)
-class _Level:
-    """One plan as it is laid out."""
+Visiting: TypeAlias = Generator[Visit, "Source | None", "Source | None"]
+Flowing: TypeAlias = Generator[Visit, "Source | None", Source]
+_NO_SWAPS: Swaps = MappingProxyType({})
 
-    number: int
-    root: Shape
-    naming: _Naming
-    swaps: Mapping[Shape, Shape]
-    depth: int
-    output: int | None = None
-    names: list[str] = field(default_factory=list[str])
-    kinds: list[StageKind | None] = field(default_factory=list["StageKind | None"])
-    made: list[Call | Made] = field(default_factory=list["Call | Made"])
-    flows: list[Flow] = field(default_factory=list[Flow])
-    scopes: list[int] = field(default_factory=list[int])
-    inner: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
-    at: dict[Shape, Flow] = field(default_factory=dict[Shape, Flow])
+
+def laid_out(shape: Shape) -> Result[Atlas, PipelineValidationError]:
+    """The graph of a shape, or every problem of it."""
+    tables = Tables()
+    root = tables.level(None)
+    output = _walk(_Layout(tables), Visit(shape, root, INPUT, Naming(), _NO_SWAPS, open=True))
+    if not root.names and not tables.problems:
+        tables.problem(say.no_stage())
+    plan = tables.finish(root, output)
+    atlas = Atlas(
+        root=plan,
+        places=tables.places,
+        named=tables.named,
+        enclosing=tuple(tables.enclosing),
+        scopes=tuple(tables.scopes),
+        plans=tuple([tables.plans[number] for number in range(len(tables.plans))]),
+        hiding=frozenset(tables.hiding),
+        requires=tuple(tables.requires.items()),
+        absorbs=tables.absorbs,
+    )
+    check_reads(tables, atlas)
+    if tables.problems:
+        return Failure(PipelineValidationError(tuple(tables.problems)))
+    return Success(atlas)
+
+
+def _walk(layout: _Layout, first: Visit) -> Source | None:
+    """Runs visits on a stack of their own."""
+    stack = [layout.visit(first)]
+    answer: Source | None = None
+    while stack:
+        try:
+            wanted = stack[-1].send(answer)
+        except StopIteration as stop:
+            stack.pop()
+            answer = stop.value
+        else:
+            answer = None
+            stack.append(layout.visit(wanted))
+    return answer
+
+
+class _Layout:
+    """The visits, one a kind of shape."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def visit(self, visit: Visit) -> Visiting:
+        """Lays out one shape, and gives where its output stands; None where all outputs are."""
+        shape = visit.shape
+        if shape in visit.swaps:
+            return self._swapped(visit)
+        match shape:
+            case Leaf():
+                return self._leaf(shape, visit)
+            case Wrapped() | Named():
+                return self._stack(visit)
+            case Identity():
+                return self._identity(shape, visit)
+            case _ if visit.naming.rename is not None:
+                return self._composite(visit)
+            case Then():
+                return self._then(shape, visit)
+            case Both():
+                return self._both(shape, visit)
+            case Together(branches=branches):
+                return self._both(branches, visit)
+            case Step() | Union() | Empty():
+                return self._wired(visit) if visit.open else self._apart(visit)
+            case Returning():
+                return self._returning(shape, visit)
+            case Replaced():
+                return self._replaced(shape, visit)
+            case Routed():
+                return self._routed(shape, visit)
+            case _:
+                raise AssertionError(shape)
+
+    def _identity(self, shape: Identity, visit: Visit) -> Visiting:
+        if shape not in self._tables.places:
+            self._tables.put(shape, self._at(visit, visit.source))
+        return visit.source
+        yield
+
+    def _leaf(self, leaf: Leaf, visit: Visit) -> Visiting:
+        return self.leaf(leaf, leaf.call, visit)
+        yield
+
+    def leaf(self, leaf: Leaf, call: Call, visit: Visit, *, hidden: bool = False) -> int:
+        """Lays out one function of the user's."""
+        tables, naming, level = self._tables, visit.naming, visit.level
+        own = leaf.name if naming.rename is None else naming.rename
+        if not own.strip():
+            tables.problem(say.blank_name(own))
+        name = naming.full(own)
+        slot = level.add(name, naming.kind or leaf.kind, call, visit.source, naming.scope)
+        place = Place(level.number, slot, naming.scope)
+        if naming.keeps:
+            tables.put(leaf, replace(place, inside=True) if hidden else place)
+        tables.name(name, place)
+        for key in leaf.requires:
+            tables.requires.setdefault(key, name)
+        if leaf.reads:
+            tables.readers.append((leaf, level, slot))
+        return slot
+
+    @staticmethod
+    def _at(visit: Visit, source: Source) -> Place:
+        return Place(visit.level.number, source, visit.naming.scope)
+
+    def _then(self, then: Then, visit: Visit) -> Visiting:
+        source: Source | None = visit.source
+        for part in then.parts(visit.swaps.__contains__):
+            source = yield visit.to(part)._replace(source=INPUT if source is None else source)
+        return source
+
+    def _both(self, both: Both, visit: Visit) -> Visiting:
+        flows: list[int] = []
+        for branch in both.branches():
+            flow = yield visit.to(branch)
+            flows.append(self._one(flow, branch, visit))
+        self._tables.put(both, self._at(visit, tuple(flows)))
+        return tuple(flows)
+
+    def _one(self, flow: Source | None, branch: Shape, visit: Visit) -> int:
+        """One stage for what a branch gives, which may be several."""
+        if type(flow) is int:
+            return flow
+        sources: Source = INPUT if flow is None else flow
+        return visit.level.add(visit.naming.full(branch.label), None, together, sources, visit.naming.scope)
+
+    def _returning(self, returning: Returning, visit: Visit) -> Visiting:
+        yield visit._replace(shape=returning.inner, open=True)
+        place = self._place(returning.output, visit)
+        if place is None:
+            self._tables.problem(say.not_returned(returning.inner.label, returning.output.label))
+            return visit.source
+        return place.source
+
+    def _place(self, shape: Shape, visit: Visit) -> Place | None:
+        """Where a shape stands in the same plan and naming scope."""
+        found = resolved(shape, self._tables.places)
+        for place in found if isinstance(found, tuple) else (found,):
+            if place and place.plan == visit.level.number and place.scope == visit.naming.scope and not place.inside:
+                return place
+        return None
+
+    def _replaced(self, replaced: Replaced, visit: Visit) -> Visiting:
+        swaps = {**visit.swaps, replaced.old: replaced.new}
+        source = yield visit._replace(shape=replaced.inner, swaps=swaps)
+        if replaced.old not in self._tables.swapped:
+            self._tables.problem(say.not_replaced(replaced.old.label))
+        return source
+
+    def _swapped(self, visit: Visit) -> Visiting:
+        """The stage that stands in for another, under the other's name and handle."""
+        old = visit.shape
+        self._tables.swapped.add(old)
+        naming = replace(visit.naming, rename=visit.naming.rename or old.label, keeps=False)
+        source = yield visit.to(visit.swaps[old])._replace(naming=naming, swaps=_without(visit.swaps, old))
+        if source is not None and visit.naming.keeps:
+            self._tables.put(old, self._at(visit, source))
+        return source
+
+    def _composite(self, visit: Visit) -> Visiting:
+        """A pipeline under a name of its own: the names inside it are dotted, in a naming scope of their own."""
+        rename = visit.naming.rename or ""
+        if not rename.strip():
+            self._tables.problem(say.blank_name(rename))
+        name = visit.naming.full(rename)
+        inside = Naming(prefix=f"{name}.", scope=self._tables.scope(visit.naming.scope))
+        source = yield visit._replace(naming=inside)
+        if source is not None:
+            self._tables.name(name, self._at(visit, source))
+        return source
+
+    def _apart(self, visit: Visit) -> Visiting:
+        """A wired pipeline as a stage that gives all its outputs: it needs a plan of its own."""
+        plan = yield from self._inside(visit, visit.naming)
+        call = within(plan)
+        return self._container(visit, call, call, (plan,))
+
+    def _wired(self, visit: Visit) -> Visiting:
+        wiring = Wiring.of(visit.shape)
+        for problem in wiring.problems:
+            self._tables.problem(problem)
+        at: dict[int, Source | None] = {}
+        for number in wiring.order:
+            wire = wiring.wires[number]
+            stage, source = wire.stage, visit.source
+            if wire.after:
+                flows = [
+                    self._inner(after, stage, visit) if followed is None else at.get(followed, INPUT)
+                    for followed, after in zip(wiring.follows[number], wire.after, strict=True)
+                ]
+                single = flows[0] if wire.single else None
+                source = tuple([self._one(flow, stage, visit) for flow in flows]) if single is None else single
+            if type(stage) is Leaf and not visit.swaps:
+                at[number] = self.leaf(stage, stage.call, visit._replace(source=source))
+            elif type(stage) is Named and type(leaf := stage.inner) is Leaf and not visit.swaps:
+                naming = Naming(visit.naming.prefix, visit.naming.items, stage.name, stage.kind, visit.naming.scope)
+                at[number] = self.leaf(leaf, leaf.call, visit._replace(source=source, naming=naming))
+                self._tables.put(stage, self._at(visit, at[number] or 0))
+            else:
+                at[number] = yield visit.to(stage)._replace(source=source)
+        check_wires(self._tables, wiring)
+        return None
+
+    def _inner(self, handle: Shape | str, follower: Shape, visit: Visit) -> Source:
+        """Where a stage stands that is followed although it is inside another."""
+        if isinstance(handle, str):
+            place = self._tables.named.get(visit.naming.prefix + handle)
+            place = place if place and place.plan == visit.level.number else None
+        else:
+            place = self._place(handle, visit)
+        if place is not None:
+            return place.source
+        label = handle if isinstance(handle, str) else handle.label
+        self._tables.problem(say.unknown(follower.label, label, self._tables.known_names()))
+        return INPUT
+
+    def _stack(self, visit: Visit) -> Visiting:
+        """A stage in wrappers: one place in the plan, and a plan of its own for what is not a single function."""
+        swaps, naming, shape = visit.swaps, visit.naming, visit.shape
+        handles: list[tuple[Shape, bool]] = []
+        layers: list[Wrapped] = []
+        while isinstance(shape, Wrapped | Named) and shape not in swaps:
+            handles.append((shape, naming.keeps))
+            if isinstance(shape, Named):
+                rename = shape.name if naming.rename is None else naming.rename
+                keeps = naming.keeps and shape.keeps
+                naming = replace(naming, rename=rename, kind=naming.kind or shape.kind, keeps=keeps)
+            else:
+                layers.append(shape)
+                if isinstance(shape.how, Absorber | Each):
+                    shape = shape.inner
+                    break
+            shape = shape.inner
+        inner = visit.to(shape)._replace(naming=naming)
+        source = yield from self._layers(layers, inner)
+        if source is not None:
+            for handle, keeps in handles:
+                if keeps:
+                    self._tables.put(handle, self._at(visit, source))
+        return source
+
+    def _layers(self, layers: list[Wrapped], visit: Visit) -> Visiting:
+        if not layers:  # names alone
+            return (yield visit)
+        shape, how = visit.shape, layers[-1].how
+        if isinstance(how, Each):
+            return (yield from self._each(layers, how.limit, visit))
+        if isinstance(how, Absorber):
+            return (yield from self._absorbing(layers, visit))
+        if shape in visit.swaps:
+            return (yield from self._rewrapped(layers, visit))
+        if isinstance(shape, Leaf):
+            return self.leaf(shape, layers[0].call, visit)
+        plan = yield from self._inside(visit, visit.naming)
+        return self._container(visit, layers[0].call, within(plan), (plan,))
+
+    def _rewrapped(self, layers: list[Wrapped], visit: Visit) -> Visiting:
+        """Wrappers around a stage that gives way to another: they go around that one."""
+        old = visit.shape
+        self._tables.swapped.add(old)
+        stub: Shape = Named(visit.swaps[old], old.label)
+        for layer in reversed(layers):
+            stub = Wrapped.of(stub, layer.how)
+        naming = replace(visit.naming, keeps=False)
+        source = yield visit.to(stub)._replace(naming=naming, swaps=_without(visit.swaps, old))
+        if source is not None and visit.naming.keeps:
+            self._tables.put(old, self._at(visit, source))
+        return source
+
+    def _absorbing(self, layers: list[Wrapped], visit: Visit) -> Visiting:
+        """Wrappers that hide how what is inside went."""
+        tables, level, naming = self._tables, visit.level, visit.naming
+        tables.absorbs = True
+        core = _function(visit.shape, visit.swaps)
+        if core is None:
+            plan = yield from self._inside(visit, naming)
+            tables.hiding.add(plan.number)
+            return self._container(visit, layers[0].call, within(plan), (plan,))
+        slot = self.leaf(core.leaf, layers[0].call, visit, hidden=True)
+        level.cores[slot] = core.call
+        if naming.keeps:
+            for handle in core.handles:
+                tables.put(handle, Place(level.number, slot, naming.scope, inside=True))
+        return slot
+
+    def _inside(self, visit: Visit, naming: Naming, *, per_item: bool = False) -> Generator[Visit, Source | None, Plan]:
+        """A plan of its own."""
+        level = self._tables.level(visit.level, templated=per_item)
+        output = yield visit._replace(level=level, source=INPUT, naming=naming, open=True)
+        return self._tables.finish(level, output)
+
+    def _container(self, visit: Visit, call: Call, core: Call, plans: tuple[Plan, ...]) -> int:
+        """A stage that only contains others."""
+        level, naming = visit.level, visit.naming
+        slot = level.add(naming.full(visit.shape.label), None, call, visit.source, naming.scope)
+        level.cores[slot] = in_own_task(core) if level.depth % DEEP == DEEP - 1 else core
+        level.inner[slot] = plans
+        for plan in plans:
+            self._tables.enclosing[plan.number] = (level.number, slot)
+        return slot
+
+    def _each(self, layers: list[Wrapped], limit: int | None, visit: Visit) -> Visiting:
+        plan = yield from self._inside(visit, visit.naming.per_item(), per_item=True)
+        self._tables.hiding.add(plan.number)
+        slot = self._container(visit, layers[0].call, each(plan, limit), (plan,))
+        self._tables.named.setdefault(visit.level.names[slot], self._at(visit, slot))
+        return slot
+
+    def _routed(self, route: Routed, visit: Visit) -> Visiting:
+        cases = route.cases.all() if route.cases else ()
+        check_cases(self._tables, route, cases)
+        selector = yield from self._inside(visit.to(route.selector), visit.naming)
+        table: dict[object, Plan] = {}
+        for case in cases:
+            table[case.key] = yield from self._inside(visit.to(case.stage), visit.naming)
+        others: tuple[Plan, ...] = ()
+        if route.otherwise is not None:
+            others = ((yield from self._inside(visit.to(route.otherwise), visit.naming)),)
+        self._tables.hiding.update(plan.number for plan in (*table.values(), *others))
+        core = routed(route.label, selector, table, others[0] if others else None)
+        slot = self._container(visit, inside, core, (selector, *table.values(), *others))
+        self._tables.put(route, self._at(visit, slot))
+        return slot
+
+
+class _Function(NamedTuple):
+    leaf: Leaf
+    call: Call
+    handles: tuple[Shape, ...]
+
+
+def _function(shape: Shape, swaps: Swaps) -> _Function | None:
+    """The function that a shape is, in wrappers that hide nothing, with the handles that stand for it; or None."""
+    handles: list[Shape] = []
+    call: Call | None = None
+    inner = shape
+    while not isinstance(inner, Leaf):
+        if inner in swaps or not isinstance(inner, Wrapped) or isinstance(inner.how, Absorber | Each):
+            return None
+        handles.append(inner)
+        call = call or inner.call
+        inner = inner.inner
+    return None if inner in swaps else _Function(inner, call or inner.call, tuple(handles))
+
+
+def _without(swaps: Swaps, shape: Shape) -> Swaps:
+    return {old: new for old, new in swaps.items() if old is not shape}

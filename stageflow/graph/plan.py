@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from stageflow.context.ports import AnyPortKey
 from stageflow.core.stage import Shape, StageKind
+from stageflow.graph.ancestry import Ancestry
 from stageflow.graph.scheduler import Topology
 from stageflow.graph.shape import Call
 
@@ -19,18 +20,18 @@ Node: TypeAlias = tuple[Call, Source]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """One level of a graph: the whole, or what is inside an ``.each``, a ``.recover`` and their like.
+    """One level of a graph: the whole, or what is inside an ``.each``, a route and their like.
 
     Attributes:
         number: which of the graph's plans this is.
-        names: of each stage, its full name, with ``%d`` where the number of an item goes.
+        names: of each stage, its full name, with a mark where the number of an item goes.
         kinds: of each stage, what it is for; None where it only contains others.
         nodes: of each stage, its function and where its value comes from: a stage, several (a tuple), or `INPUT`.
+        cores: what `inside` calls, for stages whose function wraps something else than a function of the user's.
         topology: who follows whom.
-        output: the stage whose output is the plan's, `INPUT`, or None where all outputs are.
+        output: where the plan's output comes from, or None where all outputs are.
         scopes: of each stage, the naming scope it is in.
         inner: of each stage that contains others, the plans inside it.
-        reads: of each stage that declares reads, what it may read.
         templated: whether the names have a place for the number of an item.
     """
 
@@ -38,8 +39,9 @@ class Plan:
     names: tuple[str, ...]
     kinds: tuple[StageKind | None, ...]
     nodes: tuple[Node, ...]
+    cores: Mapping[int, Call]
     topology: Topology
-    output: int | None
+    output: Source | None
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
     templated: bool
@@ -47,11 +49,19 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stage stands: the plan, its number there, and the naming scope."""
+    """Where the output of a shape stands.
+
+    Attributes:
+        plan: the number of the plan.
+        source: the stage there, several, or its `INPUT`.
+        scope: the naming scope.
+        inside: whether it is the output from inside the stage's wrappers that is meant.
+    """
 
     plan: int
-    slot: int
+    source: Source
     scope: int
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +71,14 @@ class Atlas:
     Attributes:
         root: the outermost plan.
         places: where each shape stands; several where it is in several naming scopes.
+        named: the same by name.
         enclosing: of each plan, the plan around it and the number of the stage there; of the root, itself and -1.
         scopes: of each naming scope, the one around it; of the outermost, -1.
-        items: the plans that run once per item.
+        plans: every plan, by number.
+        hiding: the plans in which a stage may have no output although the stage around them is OK.
         requires: the ports that stages declare, with the first stage that does.
-        distance: for the check of what may be read: filled when a read that is not of a parent is first met.
+        absorbs: whether any failure is made a value or handled inside the graph.
+        ancestry: by plan, for the check of what may be read: filled when it is first asked.
     """
 
     root: Plan
@@ -73,47 +86,26 @@ class Atlas:
     named: Mapping[str, Place]
     enclosing: tuple[tuple[int, int], ...]
     scopes: tuple[int, ...]
-    items: frozenset[int]
+    plans: tuple[Plan, ...]
+    hiding: frozenset[int]
     requires: tuple[tuple[AnyPortKey, str], ...]
-    ancestry: dict[int, Ancestry] = field(default_factory=dict[int, "Ancestry"])
+    absorbs: bool
+    ancestry: dict[int, Ancestry] = field(default_factory=dict[int, Ancestry])
 
+    def follows(self, plan: int, stage: int, ancestor: int) -> bool:
+        """Whether a stage of a plan comes after another, by however many steps."""
+        topology = self.plans[plan].topology
+        if ancestor == INPUT or ancestor in topology.parents[stage]:
+            return True
+        if plan not in self.ancestry:
+            self.ancestry[plan] = Ancestry(topology)
+        return self.ancestry[plan].follows(stage, ancestor)
 
-class Ancestry:
-    """Answers whether one stage is an ancestor of another, fast where stages form chains.
-
-    A run of stages that each follow one stage alone, and alone follow it, is one chain: within it, order answers.
-    """
-
-    __slots__ = ("_answers", "_heads", "_parents")
-
-    def __init__(self, topology: Topology) -> None:
-        self._parents = topology.parents
-        self._answers: dict[tuple[int, int], bool] = {}
-        heads: list[int] = []
-        for stage, follows in enumerate(topology.parents):
-            alone = len(follows) == 1 and len(topology.successors[follows[0]]) == 1
-            heads.append(heads[follows[0]] if alone else stage)
-        self._heads = heads
-
-    def follows(self, stage: int, ancestor: int) -> bool:
-        """Whether the stage comes after the ancestor, by however many steps."""
-        answer = self._answers.get((stage, ancestor))
-        if answer is None:
-            answer = self._answers[stage, ancestor] = self._search(stage, ancestor)
-        return answer
-
-    def _search(self, stage: int, ancestor: int) -> bool:
-        heads, wanted = self._heads, self._heads[ancestor]
-        seen: set[int] = set()
-        unseen = [stage]
-        while unseen:
-            found = unseen.pop()
-            head = heads[found]
-            if head == wanted and found > ancestor:
-                return True
-            if head not in seen and head > ancestor:
-                seen.add(head)
-                unseen += self._parents[head]
-                if ancestor in self._parents[head]:
-                    return True
-        return False
+    def path(self, place: Place) -> dict[int, int]:
+        """Of each plan around a place, the number there of the stage that leads to it."""
+        path: dict[int, int] = {}
+        plan = place.plan
+        while plan:
+            plan, slot = self.enclosing[plan]
+            path[plan] = slot
+        return path

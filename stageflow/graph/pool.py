@@ -26,7 +26,8 @@ from stageflow.core.output import StageOutput, cancel, ok, skip
 from stageflow.core.stage import StageKind, StageStatus
 from stageflow.errors import StageError
 from stageflow.graph.errors import defect, no_result
-from stageflow.graph.ledger import NEVER, Ledger, RunInputs
+from stageflow.graph.inputs import RunInputs, of_run
+from stageflow.graph.ledger import NEVER, Ledger
 from stageflow.graph.names import stages_inside
 from stageflow.graph.outputs import StageOutputs
 from stageflow.graph.places import Places, lent
@@ -45,6 +46,7 @@ class Pool:
 
     __slots__ = (
         "_active",
+        "_breathing",
         "_context",
         "_crash",
         "_done",
@@ -62,8 +64,7 @@ class Pool:
     )
 
     def __init__(self, ledger: Ledger, *, limit: int | None = None) -> None:
-        run, plan = ledger.run, ledger.plan
-        nodes = plan.nodes if run.around is None else run.around.nodes(plan)
+        run, plan, nodes = ledger.run, ledger.plan, ledger.nodes
         kinds: Sequence[StageKind | None] = plan.kinds
         if ledger.each:
             count = len(ledger.states)
@@ -80,6 +81,7 @@ class Pool:
         self._active = 0
         self._spares = 0
         self._halted = False
+        self._breathing = False
         self._inline = False
         self._first: StageError | None = None
         self._crash: BaseException | None = None
@@ -165,13 +167,15 @@ class Pool:
     async def _work(self, *, spare: bool) -> None:
         ledger, ready, limit = self.ledger, self._ready, self._limit
         run, values, begun, ended = ledger.run, ledger.values, ledger.begun, ledger.ended
-        nodes, kinds, teller, places = self._nodes, self._kinds, run.teller, run.places
+        nodes, kinds, teller, places, held = self._nodes, self._kinds, run.teller, run.places, ledger.held
         finished, take, more = ledger.scheduler.finished, ready.popleft, ready.extend
         clock, copy = run.timer.clock, self._context.copy
         task = cast("asyncio.Task[None]", asyncio.current_task())
         cancels = task.cancelling
         before = cancels()
         if spare:
+            while self._breathing:  # the worker it stands by for is about to go on
+                await asyncio.sleep(0)
             self._spares -= 1
             while self._spares < len(ready) - 1 and self._active < limit:
                 self._spares += 1
@@ -185,11 +189,10 @@ class Pool:
             value = values[source] if type(source) is int else tuple([values[parent] for parent in source])
             context = copy()
             step = context.run
-            place: Places | None = None
             begin = NEVER
             try:
                 if places is not None and kinds[slot] is not None:
-                    place = places.try_take() or await places.take()
+                    held[slot] = place = places.try_take() or await places.take()
                     context.run(lent.set, Places(1, above=place.top))
                 begun[slot] = begin = clock()
                 if teller is not None and (kind := kinds[slot]) is not None:
@@ -217,7 +220,7 @@ class Pool:
             except Exception as error:
                 result = Failure(self._escaped(slot, error))
             finally:
-                if place is not None:
+                if held and (place := held.pop(slot, None)) is not None:
                     place.give_back()
             end = clock()
             ended[slot] = end - begin
@@ -239,12 +242,16 @@ class Pool:
             if streak >= STAGES_PER_BREATH or end > run.breath:
                 run.streak = 0
                 if not self._halted:
-                    await asyncio.sleep(0)
+                    self._breathing = True
+                    try:
+                        await asyncio.sleep(0)
+                    finally:
+                        self._breathing = False
                 run.breath = clock() + SECONDS_PER_BREATH
 
     def _escaped(self, slot: int, error: BaseException) -> StageError:
         made = defect(self.ledger.name(slot), error)
-        self.ledger.run.defects[id(made)] = made
+        self.ledger.run.defects.add(made)
         return made
 
     def _stopped(self, slot: int, begin: float, end: float) -> None:
@@ -273,7 +280,7 @@ class Pool:
                 self._failed(slot, error)
             case _:
                 made = no_result(self.ledger.name(slot), result)
-                self.ledger.run.defects[id(made)] = made
+                self.ledger.run.defects.add(made)
                 self._failed(slot, made)
         for skipped in self.ledger.scheduler.settled():
             if self.ledger.states[skipped] is _SKIP:
@@ -301,10 +308,8 @@ class Pool:
         ledger, run = self.ledger, self.ledger.run
         ledger.notes[slot] = error
         ledger.scheduler.finished(slot, _FAIL)
+        run.failed.append(error)
         kind = self._kinds[slot]
-        if run.around is not None and kind is not None:
-            if id(error) not in run.own and id(error.__cause__) not in run.own:
-                run.foreign[id(error)] = error
         if run.teller is not None and kind is not None:
             how = ("failed", ledger.attempt(slot), ledger.ended[slot] * 1000)
             run.teller.ended(ledger.name(slot), kind, how, error=str(error), error_type=type(error).__name__)
@@ -335,6 +340,10 @@ class Pool:
             return self._all_items()
         if output is None:
             return self._all_outputs()
+        if isinstance(output, tuple):
+            left_out = next((slot for slot in output if slot >= 0 and ledger.states[slot] is not _OK), None)
+            values = tuple([ledger.values[slot] for slot in output])
+            return ok(values) if left_out is None else self._settled(left_out, None)
         if output == INPUT:
             return ok(ledger.values[INPUT])
         return self._settled(output, ledger.values[output])
@@ -360,7 +369,7 @@ class Pool:
         left_out = [slot for slot in sinks if ledger.states[slot] is not _OK]
         if any(ledger.states[slot] is not _SKIP for slot in left_out) or len(left_out) == len(sinks):
             return self._settled(left_out[0], None)
-        return ok(StageOutputs.of(ledger))
+        return ok(StageOutputs(ledger=ledger))
 
 
 def within(plan: Plan) -> Call:
@@ -371,13 +380,6 @@ def within(plan: Plan) -> Call:
         return await Pool(Ledger(around.ledger.run, plan, inputs.value, above=around.ledger, slot=around.slot)).drive()
 
     return run_within
-
-
-def of_run(inputs: StageInputs[object]) -> RunInputs:
-    """The inputs, which are to be those that the run made."""
-    if isinstance(inputs, RunInputs):
-        return inputs
-    raise TypeError("An interceptor is to pass on the inputs it was given, or inputs.next_attempt().")
 
 
 async def _flush(task: asyncio.Task[None]) -> None:

@@ -79,6 +79,54 @@ def disjoint(follower: str, wants: str, followed: str, gives: str) -> str:
     return f'Stage "{follower}" takes {wants}, but "{followed}", which it follows, gives {gives}. Correct one of the two.'
 
 
+def read_of_none(reader: str, read: str, known: Iterable[str]) -> str:
+    return (
+        f'Stage "{reader}" reads "{read}", which is not in this pipeline.{nearest(read, known)} '
+        "Read a stage of the pipeline that this stage follows."
+    )
+
+
+def read_of_many(reader: str, read: str) -> str:
+    return (
+        f'Stage "{reader}" reads "{read}", which is in several named pipelines, so it could mean any of them. '
+        f'Read one by its full name: inputs["<pipeline>.{read}"].'
+    )
+
+
+def read_of_no_ancestor(reader: str, read: str) -> str:
+    return (
+        f'Stage "{reader}" reads "{read}", which it does not follow, so it may not have finished. '
+        f'Put "{reader}" after "{read}": {read} | {reader}, or after=(..., {read}).'
+    )
+
+
+def read_of_absent(reader: str, read: str, *, per_item: bool) -> str:
+    if per_item:
+        return (
+            f'Stage "{reader}" reads "{read}", which ran once per item. '
+            "Read the handle of its .each(), which has the output of every item."
+        )
+    return (
+        f'Stage "{reader}" reads "{read}", which gave no output: it was skipped, or it failed and that was absorbed. '
+        "Read the handle of what absorbed it: the stage made by .optional(), .recover(), .settled() or route()."
+    )
+
+
+def look_at_none(read: str, known: Iterable[str]) -> str:
+    return f'No stage "{read}" is in this pipeline, or several are.{nearest(read, known)}'
+
+
+def look_at_absent(read: str) -> str:
+    return f'Stage "{read}" gave no output, or one per item: see report.stages for how it went.'
+
+
+def no_tuple(follower: str, wants: str, followed: str, count: int) -> str:
+    return (
+        f'Stage "{follower}" takes {wants}, but it follows {count} stages ({followed}), so it gets a tuple of {count}. '
+        "Take such a tuple, or follow fewer stages."
+    )
+
+
 def no_case(label: str) -> str:
     return f"{label} has no case. Add one: .case(key, stage)."
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from stageflow.core.stage import Shape
-from stageflow.graph.shape import Named, Returning, Then, Wrapped
+from stageflow.graph.shape import Replaced, Returning, Then
 
 _P = TypeVar("_P")
 
@@ -18,7 +18,7 @@ def resolved(shape: Shape, places: Mapping[Shape, _P]) -> _P | None:
         if found is not None:
             return found
         match shape:
-            case Then(second=inner) | Named(inner=inner) | Wrapped(inner=inner) | Returning(output=inner):
+            case Then(second=inner) | Returning(output=inner) | Replaced(inner=inner):
                 shape = inner
             case _:
                 return None

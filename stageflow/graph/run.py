@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, final
 from uuid import UUID
 
 from stageflow.context.pipeline import PipelineContext
@@ -11,6 +11,7 @@ from stageflow.core.timer import PipelineTimer
 from stageflow.errors import StageError
 from stageflow.graph.places import Places
 from stageflow.graph.plan import Atlas, Node, Plan
+from stageflow.graph.shape import Call
 from stageflow.graph.telling import Teller
 
 STAGES_PER_BREATH = 64  # the loop is heard at least every so many stages,
@@ -20,9 +21,26 @@ SECONDS_PER_BREATH = 0.005  # and at least every so many seconds
 class Wrapping(Protocol):
     """A runner's interceptors around the stages of a plan."""
 
-    def nodes(self, plan: Plan, /) -> Sequence[Node]:
-        """The plan's nodes, each stage wrapped."""
+    def wired(self, plan: Plan, /) -> tuple[Sequence[Node], Mapping[int, Call]]:
+        """The plan's nodes and cores, each stage of the user's wrapped."""
         ...
+
+
+@final
+class Identities:
+    """A set of errors by identity: errors are equal by value, and two that are equal may come from two places."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[int, BaseException] = {}  # kept, so that no other error gets one's id
+
+    def add(self, error: BaseException) -> None:
+        """Adds an error."""
+        self._kept[id(error)] = error
+
+    def __contains__(self, error: object) -> bool:
+        return id(error) in self._kept
 
 
 class Run:
@@ -33,9 +51,10 @@ class Run:
         cause: what first made stages stop: of a stage that never started, the report gives this as the reason.
         streak: stages since the loop was last heard.
         breath: when the loop is to be heard again, on the run's clock.
-        defects: errors made from what escaped a stage, by identity; `.recover` lets them pass.
-        own: under a runner's interceptors, what came from stages themselves, by identity.
-        foreign: errors that a runner's interceptors added, by identity; nothing inside the run absorbs them.
+        failed: what stages failed with, in time, handled or not.
+        defects: errors made from what escaped a stage; `.recover` lets them pass.
+        own: under a runner's interceptors, what came from stages themselves.
+        foreign: errors that a runner's interceptors added; nothing inside the run absorbs them.
     """
 
     __slots__ = (
@@ -45,6 +64,7 @@ class Run:
         "cause",
         "context",
         "defects",
+        "failed",
         "finish",
         "foreign",
         "grace",
@@ -82,9 +102,10 @@ class Run:
         self.cause = ""
         self.streak = 0
         self.breath = timer.clock() + SECONDS_PER_BREATH
-        self.defects: dict[int, StageError] = {}
-        self.own: dict[int, BaseException] = {}
-        self.foreign: dict[int, StageError] = {}
+        self.failed: list[StageError] = []
+        self.defects = Identities()
+        self.own = Identities()
+        self.foreign = Identities()
 
     def stop(self, reason: str) -> None:
         """Ends the run as cancelled: nothing starts any more, and what runs is cancelled."""

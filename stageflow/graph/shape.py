@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from returns.result import Result
 from typing_extensions import Never, override
@@ -20,21 +20,23 @@ from stageflow.core.stage import Shape, StageKind
 from stageflow.errors import StageError
 
 AnyStageFunction: TypeAlias = StageFunction[Never, object, StageError]
-Call: TypeAlias = Callable[[StageInputs[object]], Awaitable[Result[StageOutput[object], StageError]]]
-Wrap: TypeAlias = Callable[[Call], Call]
-
-
-class Build(Protocol):
-    """What joins the outputs of branches into one value."""
-
-    def __call__(self, *values: object) -> object:
-        """The joined value."""
-        ...
+Given: TypeAlias = Result[StageOutput[object], StageError]
+Call: TypeAlias = Callable[[StageInputs[object]], Awaitable[Given]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaf(Shape):
-    """One function of the user's."""
+    """One function of the user's.
+
+    Attributes:
+        name: what reports and events call it.
+        call: the function, as the executor calls it.
+        kind: what it is for.
+        requires: the ports without which no run of it starts.
+        reads: the stages that it reads beside what it follows.
+        function: the user's own function, for its annotations.
+        lifted: whether that is a plain function, which takes and gives bare values.
+    """
 
     name: str
     call: Call
@@ -79,6 +81,18 @@ class Then(Shape):
             last, between = last.second, "...|"
         return f"{first.label}|{between}{last.label}"
 
+    def parts(self, but: Callable[[Shape], bool]) -> list[Shape]:
+        """What follows one another, flat, in order; ``but`` says what is to stay whole."""
+        found: list[Shape] = []
+        unseen: list[Shape] = [self.second, self.first]
+        while unseen:
+            shape = unseen.pop()
+            if isinstance(shape, Then) and not but(shape):
+                unseen += (shape.second, shape.first)
+            else:
+                found.append(shape)
+        return found
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Both(Shape):
@@ -106,82 +120,29 @@ class Both(Shape):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Join(Shape):
-    """Branches, and what makes one value of their outputs; without ``build``, a tuple."""
+class Together(Shape):
+    """Branches as one stage, which gives the tuple of their outputs."""
 
     branches: Both
-    build: Build | None
 
     @property
     @override
     def label(self) -> str:
-        return self.branches.label if self.build is None else getattr(self.build, "__name__", "into")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Using:
-    """Wrapped by an interceptor."""
-
-    wrap: Wrap
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class When:
-    """Skipped where the predicate is false."""
-
-    predicate: Callable[[StageInputs[object]], bool]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OrNone:
-    """Its skip becomes None."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Settle:
-    """Its failure becomes a value."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Recover:
-    """Its failure is handled."""
-
-    handler: Callable[[StageError], Awaitable[Result[StageOutput[object], StageError]]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Each:
-    """Run once per item."""
-
-    limit: int | None
-
-
-Wrapper: TypeAlias = Using | When | OrNone | Settle | Recover | Each
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Wrapped(Shape):
-    """A shape that is run in a changed way."""
-
-    inner: Shape
-    how: Wrapper
-
-    @property
-    @override
-    def label(self) -> str:
-        inner = self.inner
-        while isinstance(inner, Wrapped):
-            inner = inner.inner
-        return inner.label
+        return self.branches.label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Named(Shape):
-    """A shape under a name; the names inside it are dotted."""
+    """A shape under another name; the names inside it are dotted.
+
+    Attributes:
+        keeps: whether the handle of what is inside stays good; `.named` gives a handle of its own instead.
+    """
 
     inner: Shape
     name: str
     kind: StageKind | None = None
+    keeps: bool = False
 
     @property
     @override
@@ -234,18 +195,31 @@ class Source(Shape):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step(Shape):
-    """A stage more, and what it follows: handles, names, or nothing (the pipeline's input)."""
+class Wire:
+    """A stage of a pipeline that is wired by handles or names.
 
-    before: Shape
+    Attributes:
+        stage: the stage.
+        after: what it follows: handles or names; nothing means the pipeline's input.
+        single: whether it takes the output of the one it follows, rather than a tuple.
+    """
+
     stage: Shape
     after: tuple[Shape | str, ...]
     single: bool
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step(Shape):
+    """Stages more: one of `with_stage`, or all of `from_specs`."""
+
+    before: Shape
+    wires: tuple[Wire, ...]
+
     @property
     @override
     def label(self) -> str:
-        return f"...{self.stage.label}"
+        return f"...{self.wires[-1].stage.label}" if self.wires else self.before.label
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Protocol, TypeVar
 
 _T = TypeVar("_T")
+DEEP = 24  # so many wrappers or composites inside one another share a stack; the next gets its own
 
 
 class Step(Protocol):

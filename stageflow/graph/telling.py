@@ -58,6 +58,14 @@ class Teller:
             except Exception:
                 _LOG.exception("The sink %r did not take %s; the run's outcome stands.", sink, type)
 
+    def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+        """Tells an event that a stage emits while it runs."""
+        self._send(type, data or {})
+
+    async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+        """The same."""
+        self.try_emit(type=type, data=data)
+
     def _send(self, type: str, data: Mapping[str, object]) -> None:
         for sink in self.sinks:
             try:

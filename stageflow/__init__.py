@@ -1,0 +1,132 @@
+"""Async DAG pipelines for strictly typed Python: wiring errors are type errors, errors are values with a type."""
+
+from stageflow.context.inputs import StageFunction, StageInputs
+from stageflow.context.pipeline import PipelineContext
+from stageflow.context.ports import AnyPortKey, PortKey, StagePorts
+from stageflow.context.stage import StageContext
+from stageflow.core.output import StageArtifact, StageEvent, StageOutput, cancel, fail, ok, sealed, skip
+from stageflow.core.record import StageResult
+from stageflow.core.stage import StageHandle, StageKind, StageStatus
+from stageflow.core.timer import PipelineTimer
+from stageflow.errors import (
+    CircuitOpenError,
+    CodecError,
+    MissingPortError,
+    PipelineValidationError,
+    RunStoreError,
+    StageError,
+    StageExecutionError,
+    StageTimeoutError,
+    UndeclaredDependencyError,
+    WorkerLostError,
+)
+from stageflow.events.context import clear_event_sink, event_sink, get_event_sink, set_event_sink
+from stageflow.events.sink import LoggingEventSink, NoOpEventSink
+from stageflow.graph.errors import UnifiedPipelineCancelled
+from stageflow.graph.executor import UnifiedStageGraph
+from stageflow.graph.outcome import Cancelled, Completed, Failed, PipelineResult, Skipped
+from stageflow.graph.outputs import StageOutputs
+from stageflow.graph.plain import StageGraph
+from stageflow.graph.report import RunReport
+from stageflow.graph.spec import StageSpec, UnifiedStageSpec
+from stageflow.interceptors.base import (
+    BaseInterceptor,
+    ErrorAction,
+    InterceptorContext,
+    InterceptorResult,
+    run_with_interceptors,
+)
+from stageflow.interceptors.circuit_breaker import CircuitBreakerInterceptor
+from stageflow.interceptors.defaults import get_default_interceptors
+from stageflow.interceptors.limit import LimitInterceptor
+from stageflow.interceptors.logging import LoggingInterceptor
+from stageflow.interceptors.retry import RetryInterceptor
+from stageflow.interceptors.timeout import TimeoutInterceptor
+from stageflow.pipeline.builder import Interceptor, Parallel, Pipeline, Replacing, Route, Stage
+from stageflow.pipeline.functions import LiftDecorator, StageDecorator, identity, lift, route, stage
+from stageflow.pipeline.registry import PipelineRegistry
+from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunRecord, RunStore
+from stageflow.running.handle import RunHandle
+from stageflow.running.runner import Runner
+
+__all__ = [
+    "AnyPortKey",
+    "BaseInterceptor",
+    "Cancelled",
+    "CircuitBreakerInterceptor",
+    "CircuitOpenError",
+    "CodecError",
+    "Completed",
+    "ConfigProvider",
+    "CorrelationIds",
+    "ErrorAction",
+    "EventSink",
+    "Failed",
+    "Interceptor",
+    "InterceptorContext",
+    "InterceptorResult",
+    "LiftDecorator",
+    "LimitInterceptor",
+    "LoggingEventSink",
+    "LoggingInterceptor",
+    "MissingPortError",
+    "NoOpEventSink",
+    "Parallel",
+    "Pipeline",
+    "PipelineContext",
+    "PipelineRegistry",
+    "PipelineResult",
+    "PipelineTimer",
+    "PipelineValidationError",
+    "PortKey",
+    "Replacing",
+    "RetryInterceptor",
+    "Route",
+    "RunHandle",
+    "RunRecord",
+    "RunReport",
+    "RunStore",
+    "RunStoreError",
+    "Runner",
+    "Skipped",
+    "Stage",
+    "StageArtifact",
+    "StageContext",
+    "StageDecorator",
+    "StageError",
+    "StageEvent",
+    "StageExecutionError",
+    "StageFunction",
+    "StageGraph",
+    "StageHandle",
+    "StageInputs",
+    "StageKind",
+    "StageOutput",
+    "StageOutputs",
+    "StagePorts",
+    "StageResult",
+    "StageSpec",
+    "StageStatus",
+    "StageTimeoutError",
+    "TimeoutInterceptor",
+    "UndeclaredDependencyError",
+    "UnifiedPipelineCancelled",
+    "UnifiedStageGraph",
+    "UnifiedStageSpec",
+    "WorkerLostError",
+    "cancel",
+    "clear_event_sink",
+    "event_sink",
+    "fail",
+    "get_default_interceptors",
+    "get_event_sink",
+    "identity",
+    "lift",
+    "ok",
+    "route",
+    "run_with_interceptors",
+    "sealed",
+    "set_event_sink",
+    "skip",
+    "stage",
+]

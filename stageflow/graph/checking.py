@@ -1,0 +1,120 @@
+"""The checks of a laid-out pipeline that need more than one stage: reads, annotations and the cases of routes."""
+
+from __future__ import annotations
+
+from typing import get_args, get_origin
+
+from stageflow.core.stage import Shape
+from stageflow.graph import problems as say
+from stageflow.graph.annotations import UNKNOWN, Known, cases, disjoint, gives, shown, takes
+from stageflow.graph.layout import Tables
+from stageflow.graph.names import filled
+from stageflow.graph.plan import Atlas, Place
+from stageflow.graph.resolving import resolved
+from stageflow.graph.shape import Case, Routed
+from stageflow.graph.wiring import Wiring
+
+
+def check_reads(tables: Tables, atlas: Atlas) -> None:
+    """Every read that a stage declares is of a stage that it follows, and whose output cannot be missing."""
+    for leaf, level, slot in tables.readers:
+        reader = filled(level.names[slot], ())
+        for wanted in leaf.reads:
+            places = resolved(wanted, atlas.places)
+            if places is None:
+                tables.problem(say.impossible_read(reader, wanted.label, known=False))
+                continue
+            found = [_reach(atlas, place, level.number, slot) for place in _several(places)]
+            if "absorbed" in found:
+                tables.problem(say.absorbed_read(reader, wanted.label))
+            elif "open" not in found:
+                tables.problem(say.impossible_read(reader, wanted.label, known=True))
+
+
+def _several(places: Place | tuple[Place, ...]) -> tuple[Place, ...]:
+    return places if isinstance(places, tuple) else (places,)
+
+
+def _reach(atlas: Atlas, place: Place, plan: int, slot: int) -> str:
+    """Whether a stage can read what stands at a place: ``open``, ``absorbed`` or ``apart``."""
+    path = atlas.path(place)
+    while plan != place.plan and plan not in path:
+        if not plan:
+            return "apart"
+        plan, slot = atlas.enclosing[plan]
+    sources = place.source if isinstance(place.source, tuple) else (place.source,)
+    targets = (path[plan],) if plan in path else sources
+    if not all(atlas.follows(plan, slot, target) for target in targets):
+        return "apart"
+    inside = place.plan
+    hidden = place.inside
+    while inside != plan:
+        hidden = hidden or inside in atlas.hiding
+        inside, _ = atlas.enclosing[inside]
+    return "absorbed" if hidden else "open"
+
+
+def check_wires(tables: Tables, wiring: Wiring) -> None:
+    """No stage that is wired by name takes what those it follows cannot give; unresolved annotations pass."""
+    known: Known = {}
+    for wire, follows in zip(wiring.wires, wiring.follows, strict=True):
+        if not any(isinstance(after, str) for after in wire.after) or None in follows:
+            continue
+        wanted = takes(wire.stage, known)
+        if wanted is UNKNOWN:
+            continue
+        given = tuple(gives(wiring.wires[at].stage, known) for at in follows if at is not None)
+        _check_flow(tables, wire.stage, wanted, given, [wiring.wires[at].stage for at in follows if at is not None])
+
+
+def _check_flow(
+    tables: Tables, follower: Shape, wanted: object, given: tuple[object, ...], followed: list[Shape]
+) -> None:
+    if len(given) == 1:
+        if disjoint(given[0], wanted):
+            tables.problem(say.disjoint(follower.label, shown(wanted), followed[0].label, shown(given[0])))
+        return
+    parts = _parts(wanted, len(given))
+    if parts is None:
+        names = ", ".join(f'"{shape.label}"' for shape in followed)
+        tables.problem(say.no_tuple(follower.label, shown(wanted), names, len(given)))
+        return
+    for part, gave, shape in zip(parts, given, followed, strict=True):
+        if disjoint(gave, part):
+            tables.problem(say.disjoint(follower.label, shown(part), shape.label, shown(gave)))
+
+
+def _parts(wanted: object, count: int) -> tuple[object, ...] | None:
+    """The types of a tuple of so many, `UNKNOWN` for each that is not told; None where it can be no such tuple."""
+    if wanted is object or wanted is tuple:
+        return (UNKNOWN,) * count
+    if get_origin(wanted) is not tuple:
+        return None if disjoint(tuple, wanted) else (UNKNOWN,) * count
+    parts = get_args(wanted)
+    if len(parts) == 2 and parts[1] is ...:
+        return (parts[0],) * count
+    return parts if len(parts) == count else None
+
+
+def check_cases(tables: Tables, route: Routed, given: tuple[Case, ...]) -> None:
+    """A route has a case, none twice, none that its selector never gives, and all where it is to be exhaustive."""
+    label = route.label
+    if not given:
+        tables.problem(say.no_case(label))
+    keys: list[object] = []
+    for case in given:
+        if case.key in keys:
+            tables.problem(say.case_twice(label, case.key))
+        keys.append(case.key)
+    type_given = gives(route.selector, {})
+    known = cases(type_given)
+    if not known:
+        if route.otherwise is None:
+            tables.problem(say.unknown_cases(label, "what it does not say" if type_given is UNKNOWN else shown(type_given)))
+        return
+    for key in keys:
+        if key not in known:
+            tables.problem(say.foreign_case(label, key, known))
+    missing = [key for key in known if key not in keys]
+    if missing and route.otherwise is None and given:
+        tables.problem(say.missing_cases(label, missing))

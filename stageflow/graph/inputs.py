@@ -1,0 +1,102 @@
+"""What a stage of a run sees: `StageInputs` over the run's ledger, made for each call and cheap to make."""
+
+from __future__ import annotations
+
+from typing import final, overload
+
+from typing_extensions import TypeVar, override
+
+from stageflow.context.inputs import StageInputs
+from stageflow.context.ports import StagePorts
+from stageflow.context.stage import StageContext
+from stageflow.core.stage import StageHandle, StageKind
+from stageflow.graph.ledger import Ledger
+from stageflow.graph.places import Places
+from stageflow.graph.reading import read
+
+_T = TypeVar("_T")
+
+
+class RunInputs(StageInputs[object]):
+    """What a stage of a run sees."""
+
+    __slots__ = ("ledger", "slot")
+
+    def __init__(self, value: object, ledger: Ledger, slot: int) -> None:
+        self._value = value
+        self.ledger = ledger
+        self.slot = slot
+
+    @property
+    @override
+    def ports(self) -> StagePorts:
+        return self.ledger.run.context.ports
+
+    @property
+    @override
+    def attempt(self) -> int:
+        return self.ledger.attempt(self.slot)
+
+    @property
+    @override
+    def context(self) -> StageContext:
+        run = self.ledger.run
+        return StageContext(
+            run_id=run.run_id,
+            stage=self.ledger.name(self.slot),
+            kind=self.ledger.kind(self.slot) or StageKind.TRANSFORM,
+            attempt=self.attempt,
+            correlation=run.context.correlation,
+            config=run.context.config,
+            timer=run.timer,
+            sink=run.teller,
+            deadline=run.context.deadline,
+        )
+
+    @override
+    def next_attempt(self) -> RunInputs:
+        ledger, slot = self.ledger, self.slot
+        ledger.attempts[slot] = ledger.attempts.get(slot, 0) + 1
+        kind = ledger.kind(slot)
+        if ledger.run.teller is not None and kind is not None:
+            ledger.run.teller.began(ledger.name(slot), kind, ledger.attempt(slot))
+        return RunInputs(self._value, ledger, slot)
+
+    @overload
+    def __getitem__(self, stage: StageHandle[_T], /) -> _T: ...
+    @overload
+    def __getitem__(self, name: str, /) -> object: ...
+    @override
+    def __getitem__(self, stage: StageHandle[object] | str, /) -> object:
+        return read(self.ledger, self.slot, stage if isinstance(stage, str) else stage.shape)
+
+
+def of_run(inputs: StageInputs[object]) -> RunInputs:
+    """The inputs, which are to be those that the run made."""
+    if isinstance(inputs, RunInputs):
+        return inputs
+    raise TypeError(
+        "This stage wraps others, so it runs in a run alone: use await stage.run(value). "
+        "An interceptor is to pass on the inputs it was given, or inputs.next_attempt()."
+    )
+
+
+@final
+class Aside:
+    """A wait on a stage's behalf, without its runner's place, which others may have meanwhile."""
+
+    __slots__ = ("_inputs", "_place")
+
+    def __init__(self, inputs: StageInputs[object]) -> None:
+        self._inputs = inputs
+        self._place: Places | None = None
+
+    async def __aenter__(self) -> None:
+        if isinstance(self._inputs, RunInputs):
+            self._place = self._inputs.ledger.held.pop(self._inputs.slot, None)
+            if self._place is not None:
+                self._place.give_back()
+
+    async def __aexit__(self, raised: type[BaseException] | None, *exc: object) -> None:
+        if raised is None and self._place is not None and isinstance(self._inputs, RunInputs):
+            self._inputs.ledger.held[self._inputs.slot] = await self._place.top.take()

@@ -1,0 +1,158 @@
+"""The report of a run: how every stage went, in graph order, whatever finished first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import final
+from uuid import UUID
+
+from typing_extensions import override
+
+from stageflow.core.output import StageOutput
+from stageflow.core.record import StageResult
+from stageflow.core.stage import StageKind, StageStatus
+from stageflow.errors import StageError
+from stageflow.graph.ledger import NEVER, Ledger
+from stageflow.graph.names import stages_inside
+from stageflow.graph.outputs import StageOutputs
+from stageflow.ports import CorrelationIds
+
+_NO_RIDER: StageOutput[None] = StageOutput(StageStatus.OK, None)
+
+
+@final
+class RunReport:
+    """How a run went.
+
+    Attributes:
+        run_id: the run.
+        correlation: the ids that tie it to what caused it.
+        started_at: when it started, in UTC.
+        duration_ms: milliseconds from its start to its end.
+    """
+
+    __slots__ = ("_ledger", "_outputs", "_stages", "correlation", "duration_ms", "run_id", "started_at")
+
+    def __init__(
+        self,
+        run_id: UUID,
+        correlation: CorrelationIds,
+        started_at: datetime,
+        duration_ms: float,
+        stages: tuple[StageResult, ...] = (),
+        outputs: StageOutputs | None = None,
+        *,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.correlation = correlation
+        self.started_at = started_at
+        self.duration_ms = duration_ms
+        self._ledger = ledger
+        self._outputs = StageOutputs(ledger=ledger) if outputs is None else outputs
+        self._stages: Mapping[str, StageResult] | None = None
+        if ledger is None:
+            self._stages = MappingProxyType({stage.name: stage for stage in stages})
+
+    @property
+    def stages(self) -> Mapping[str, StageResult]:
+        """How each stage went, by its full name, in graph order; made when first asked for."""
+        if self._stages is None:
+            found = results(self._ledger) if self._ledger is not None else ()
+            self._stages = MappingProxyType({stage.name: stage for stage in found})
+        return self._stages
+
+    @property
+    def outputs(self) -> StageOutputs:
+        """What the stages gave, by handle or name."""
+        return self._outputs
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunReport) and (self.run_id, self.stages) == (other.run_id, other.stages)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.run_id)
+
+    @override
+    def __repr__(self) -> str:
+        stages = ", ".join(f"{name}: {stage.status.value}" for name, stage in self.stages.items())
+        return f"RunReport({stages})"
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        parts = (self.run_id, self.correlation, self.started_at, self.duration_ms)
+        return (RunReport, (*parts, tuple(self.stages.values()), self._outputs))
+
+
+def results(ledger: Ledger) -> Iterator[StageResult]:
+    """How every stage of an execution went, with those inside others in their place."""
+    unseen: list[tuple[Ledger, int]] = [(ledger, 0)]
+    while unseen:
+        current, start = unseen.pop()
+        for slot in range(start, len(current.states)):
+            kind = current.kind(slot)
+            if kind is not None:
+                yield _result(current, slot, kind)
+                continue
+            unseen.append((current, slot + 1))
+            inner = [child for (at, _), child in current.children.items() if at == slot]
+            missing = _never_ran(current, slot, inner)
+            if missing:
+                yield from missing
+            unseen += [(child, 0) for child in reversed(inner)]
+            break
+
+
+def _result(ledger: Ledger, slot: int, kind: StageKind) -> StageResult:
+    status = ledger.states[slot] or StageStatus.CANCEL
+    begun = ledger.begun[slot]
+    note = ledger.notes.get(slot)
+    rider = ledger.riders.get(slot, _NO_RIDER)
+    own = isinstance(note, str) and ledger.scheduler.origin(slot) is None
+    reason = (note if own and isinstance(note, str) else ledger.why(slot)) if status is not StageStatus.OK else ""
+    return StageResult(
+        name=ledger.name(slot),
+        kind=kind,
+        status=status,
+        attempts=0 if begun == NEVER else ledger.attempt(slot),
+        started_at=None if begun == NEVER else ledger.run.timer.moment(begun),
+        duration_ms=ledger.ended[slot] * 1000,
+        reason=_cause(ledger, status, reason),
+        error=note if isinstance(note, StageError) and status is StageStatus.FAIL else None,
+        artifacts=rider.artifacts,
+        events=rider.events,
+        data=ledger.values[slot] if status is StageStatus.OK else None,
+    )
+
+
+def _cause(ledger: Ledger, status: StageStatus, reason: str) -> str:
+    if status is StageStatus.CANCEL and not reason:
+        return ledger.run.cause or "the run ended before it could start"
+    return "" if status is StageStatus.FAIL else reason
+
+
+def _never_ran(ledger: Ledger, slot: int, inner: list[Ledger]) -> list[StageResult]:
+    """The stages inside one that only contains others, of the plans that were not run."""
+    if ledger.each:
+        plans = () if inner else (ledger.plan,)
+        items = (*ledger.items, slot)
+    else:
+        ran = {child.plan for child in inner}
+        plans = tuple(plan for plan in ledger.plan.inner.get(slot, ()) if plan not in ran)
+        items = ledger.items
+    if not plans:
+        return []
+    state = ledger.states[slot]
+    status = StageStatus.CANCEL if state in (StageStatus.FAIL, None) else StageStatus.SKIP
+    status = StageStatus.CANCEL if state is StageStatus.CANCEL else status
+    note = ledger.notes.get(slot, "")
+    reason = str(note) if state is StageStatus.OK else ledger.why(slot)
+    return [
+        StageResult(name=name, kind=kind, status=status, reason=_cause(ledger, status, reason))
+        for plan in plans
+        for name, kind in stages_inside(plan, items)
+    ]

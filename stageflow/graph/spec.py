@@ -1,0 +1,96 @@
+"""Stages as data: `UnifiedStageSpec` for stages that speak Result, `StageSpec` for plain functions that raise."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from stageflow.context.inputs import StageInputs
+from stageflow.context.pipeline import PipelineContext
+from stageflow.core.stage import StageHandle, StageKind
+from stageflow.graph.shape import Named, Wire
+from stageflow.graph.wrapping import When, Wrapped
+
+Runner: TypeAlias = Callable[[PipelineContext], Awaitable[object]]
+
+
+def checked_names(dependencies: object, stage: str) -> tuple[str, ...]:
+    """The names that a stage depends on.
+
+    Raises:
+        TypeError: they are one bare string, or not strings.
+    """
+    if isinstance(dependencies, str):
+        raise TypeError(
+            f'Stage "{stage}" has the bare string {dependencies!r} as dependencies, which would be split into letters. '
+            f'Write dependencies=("{dependencies}",).'
+        )
+    names = tuple(dependencies) if isinstance(dependencies, tuple | list) else ()
+    if not isinstance(dependencies, tuple | list) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f'Stage "{stage}" needs dependencies as a tuple of names; it was given {dependencies!r}.')
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class UnifiedStageSpec:
+    """A stage of a graph, wired by names: for `Pipeline.from_specs`.
+
+    Attributes:
+        name: its name in the graph.
+        stage: the stage.
+        kind: what it is for; None keeps the stage's own.
+        dependencies: the names of what it follows. It gets the output of the one, a tuple of the several, and the
+            pipeline's input where there are none.
+        when: whether it runs, asked with its inputs; a false answer is a skip.
+    """
+
+    name: str
+    stage: StageHandle[object]
+    kind: StageKind | None = None
+    dependencies: tuple[str, ...] = ()
+    when: Callable[[StageInputs[object]], bool] | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.dependencies) is not tuple or self.dependencies:
+            object.__setattr__(self, "dependencies", checked_names(self.dependencies, self.name))
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it has a predicate."""
+        return self.when is not None
+
+    def wire(self) -> Wire:
+        """The stage as a pipeline declares it."""
+        shape = self.stage.shape
+        if self.when is not None:
+            shape = Wrapped.of(shape, When(self.when))
+        return Wire(Named(shape, self.name, self.kind, keeps=True), self.dependencies, len(self.dependencies) == 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """A stage in the exception style (a door for code that does not speak Result): for `StageGraph`.
+
+    Attributes:
+        name: its name in the graph.
+        runner: an async function of the run's `PipelineContext`, which returns data or raises. It reads what it
+            follows through ``context.outputs``, by name.
+        kind: what it is for.
+        dependencies: the names of what it follows.
+        when: whether it runs, asked with its context; a false answer is a skip.
+    """
+
+    name: str
+    runner: Runner
+    kind: StageKind = StageKind.TRANSFORM
+    dependencies: tuple[str, ...] = ()
+    when: Callable[[PipelineContext], bool] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dependencies", checked_names(self.dependencies, self.name))
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it has a predicate."""
+        return self.when is not None

@@ -1,0 +1,239 @@
+"""The hook style of interceptors: override `before`, `after` or `on_error`; what is not overridden costs nothing.
+
+An interceptor is a decorator: the first listed is the outermost. ``before`` runs from the outermost in, ``after`` from
+the innermost out. A ``before`` that denies or raises means that the stage does not run, and the run fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, cast, final
+
+from returns.result import Failure, Result, Success
+from typing_extensions import Never, TypeVar, override
+
+from stageflow.context.inputs import StageFunction, StageInputs
+from stageflow.context.pipeline import PipelineContext
+from stageflow.context.stage import StageContext
+from stageflow.core.output import StageOutput, skip
+from stageflow.core.record import StageResult
+from stageflow.core.stage import StageStatus
+from stageflow.errors import StageError
+from stageflow.graph.errors import defect
+from stageflow.graph.outcome import Outcome
+from stageflow.pipeline.builder import Interceptor
+
+_LOG = logging.getLogger(__name__)
+
+_X = TypeVar("_X", covariant=True, bound=StageError, default=Never)
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_E1 = TypeVar("_E1", bound=StageError)
+
+
+class ErrorAction(StrEnum):
+    """What `BaseInterceptor.on_error` wants done: try again, skip instead, or let the failure stand."""
+
+    RETRY = "retry"
+    FALLBACK = "fallback"
+    FAIL = "fail"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class InterceptorContext:
+    """What a hook sees.
+
+    Attributes:
+        stage: the run as the stage sees it.
+        value: what the stage is about to work on.
+    """
+
+    stage: StageContext
+    value: object
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class InterceptorResult(Generic[_X]):
+    """What `BaseInterceptor.before` decides: `proceed`, or `deny` with an error.
+
+    Attributes:
+        error: what the stage fails with, unrun; None lets it run.
+    """
+
+    error: _X | None = None
+
+    @staticmethod
+    def proceed() -> InterceptorResult[Never]:
+        """Lets the stage run."""
+        return _PROCEED
+
+    @staticmethod
+    def deny(error: _E1, /) -> InterceptorResult[_E1]:
+        """Fails the stage with this error, without running it."""
+        return InterceptorResult(error)
+
+
+_PROCEED: InterceptorResult[Never] = InterceptorResult()
+
+
+class BaseInterceptor(Interceptor[_X]):
+    """An interceptor in hook style; ``_X`` is the error that its ``before`` may deny with.
+
+    `after` runs for each stage whose `before` let it run, also where it failed or was cancelled.
+    """
+
+    __slots__ = ()
+
+    async def before(self, context: InterceptorContext, /) -> InterceptorResult[_X]:
+        """Decides whether the stage runs; what it raises is a defect, and the stage does not run either."""
+        return InterceptorResult.proceed()
+
+    async def after(self, context: InterceptorContext, outcome: StageResult, /) -> None:
+        """Sees how the stage went."""
+
+    async def on_error(self, context: InterceptorContext, error: StageError, /) -> ErrorAction:
+        """Decides what becomes of a failure. A defect comes as a `StageExecutionError`.
+
+        RETRY runs the stage again, for as long as this says so: ``context.stage.attempt`` tells how often it ran.
+        """
+        return ErrorAction.FAIL
+
+    def run_started(self, context: PipelineContext, /) -> None:
+        """Sees a run of a runner that uses this begin; what it sets in the context, the stages see."""
+
+    def run_ended(self, context: PipelineContext, outcome: Outcome | BaseException, /) -> None:
+        """Sees the run end: with an outcome, or with what it raised, such as a cancellation."""
+
+    @property
+    def sees_runs(self) -> bool:
+        """Whether it overrides `run_started` or `run_ended`."""
+        own = type(self)
+        return own.run_started is not BaseInterceptor.run_started or own.run_ended is not BaseInterceptor.run_ended
+
+    @override
+    def wrap(self, call: StageFunction[_A, _B, _E1], /) -> StageFunction[_A, _B, _E1 | _X]:
+        """The function in these hooks; the function itself where no hook is overridden."""
+        own = type(self)
+        hooks = (own.before, own.after, own.on_error)
+        if hooks == (BaseInterceptor.before, BaseInterceptor.after, BaseInterceptor.on_error):
+            return call
+        return _Hooked(self, call)
+
+
+class Attempt(Generic[_B, _E1]):
+    """How one call of a stage went: its result, with what escaped it as a `StageExecutionError` in a Failure."""
+
+    __slots__ = ("_escaped", "result")
+
+    def __init__(self, result: Result[StageOutput[_B], _E1 | StageError], escaped: Exception | None) -> None:
+        self.result = result
+        self._escaped = escaped
+
+    @property
+    def error(self) -> StageError | None:
+        """What it failed with, if it did."""
+        return self.result.failure() if isinstance(self.result, Failure) else None
+
+    def settled(self) -> Result[StageOutput[_B], _E1]:
+        """The result; what escaped goes on its way as an exception, so that it stays a defect."""
+        if self._escaped is not None:
+            raise self._escaped
+        return cast("Result[StageOutput[_B], _E1]", self.result)
+
+
+async def attempted(call: StageFunction[_A, _B, _E1], inputs: StageInputs[_A]) -> Attempt[_B, _E1]:
+    """Calls a stage, and gives how that went."""
+    try:
+        return Attempt(await call(inputs), None)
+    except Exception as escaped:  # noqa: BLE001  (it is kept, and goes on as it came)
+        return Attempt(Failure(defect(inputs.context.stage, escaped)), escaped)
+
+
+@final
+class _Hooked(Generic[_A, _B, _E1, _X]):
+    """A stage function in the hooks of an interceptor."""
+
+    __slots__ = ("_call", "_hooks")
+
+    def __init__(self, hooks: BaseInterceptor[_X], call: StageFunction[_A, _B, _E1]) -> None:
+        self._hooks = hooks
+        self._call = call
+
+    async def __call__(self, inputs: StageInputs[_A], /) -> Result[StageOutput[_B], _E1 | _X]:
+        """Runs the hooks around the stage."""
+        hooks = self._hooks
+        context = InterceptorContext(inputs.context, inputs.value)
+        decision = await hooks.before(context)
+        if decision.error is not None:
+            return Failure(decision.error)
+        began = time.perf_counter()
+        try:
+            attempt, result = await self._tried(context, inputs)
+        except asyncio.CancelledError:
+            record = _record(context, StageStatus.CANCEL, began, reason="cancelled")
+            try:
+                await hooks.after(context, record)
+            except Exception:  # the cancellation must go on its way
+                _LOG.exception("after() of %r failed for the cancelled stage %s", hooks, context.stage.stage)
+            raise
+        await hooks.after(context, _recorded(context, result, began))
+        return attempt.settled() if attempt is not None else cast("Result[StageOutput[_B], _E1 | _X]", result)
+
+    async def _tried(
+        self, context: InterceptorContext, inputs: StageInputs[_A]
+    ) -> tuple[Attempt[_B, _E1] | None, Result[StageOutput[_B], StageError]]:
+        while True:
+            attempt = await attempted(self._call, inputs)
+            error = attempt.error
+            if error is None:
+                return attempt, attempt.result
+            action = await self._hooks.on_error(context, error)
+            if action is ErrorAction.FALLBACK:
+                return None, skip(f"fell back from {type(error).__name__}: {error}")
+            if action is not ErrorAction.RETRY:
+                return attempt, attempt.result
+            inputs = inputs.next_attempt()
+            context = InterceptorContext(inputs.context, inputs.value)
+
+
+def _recorded(
+    context: InterceptorContext, result: Result[StageOutput[_B], StageError], began: float
+) -> StageResult:
+    if isinstance(result, Success) and isinstance(output := result.unwrap(), StageOutput):
+        return _record(context, output.status, began, reason=output.reason, data=cast("object", output.data))
+    if isinstance(result, Failure):
+        return _record(context, StageStatus.FAIL, began, error=result.failure())
+    return _record(context, StageStatus.FAIL, began, reason=f"returned {result!r}")
+
+
+def _record(  # noqa: PLR0913  (the fields of a record)
+    context: InterceptorContext,
+    status: StageStatus,
+    began: float,
+    *,
+    reason: str = "",
+    error: StageError | None = None,
+    data: object = None,
+) -> StageResult:
+    stage = context.stage
+    duration = (time.perf_counter() - began) * 1000
+    return StageResult(
+        stage.stage, stage.kind, status, stage.attempt, duration_ms=duration, reason=reason, error=error, data=data
+    )
+
+
+async def run_with_interceptors(
+    stage: StageFunction[_A, _B, _E1], inputs: StageInputs[_A], interceptors: Sequence[Interceptor[_X]], /
+) -> Result[StageOutput[_B], _E1 | _X]:
+    """Calls a stage function once in interceptors; the first is the outermost."""
+    call = cast("StageFunction[_A, _B, _E1 | _X]", stage)
+    for interceptor in reversed(interceptors):
+        call = interceptor.wrap(call)
+    return await call(inputs)

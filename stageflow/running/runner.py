@@ -1,0 +1,315 @@
+"""The application's one configured object: what it runs pipelines with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Generic, Literal, Self, cast, final
+from uuid import uuid4
+from weakref import WeakKeyDictionary
+
+from typing_extensions import Never, TypeVar
+
+from stageflow.context.pipeline import PipelineContext
+from stageflow.context.ports import StagePorts, missing_port
+from stageflow.core.timer import PipelineTimer
+from stageflow.errors import MissingPortError, StageError, StageExecutionError
+from stageflow.events.context import get_event_sink
+from stageflow.events.sink import NoOpEventSink
+from stageflow.graph.executor import AnyGraph, UnifiedStageGraph, drive_with
+from stageflow.graph.outcome import Outcome, PipelineResult
+from stageflow.graph.places import Places, lent
+from stageflow.graph.run import Run
+from stageflow.graph.telling import Teller
+from stageflow.graph.wrapping import Wraps
+from stageflow.interceptors.base import BaseInterceptor
+from stageflow.pipeline.builder import Interceptor, Stage
+from stageflow.ports import ConfigProvider, EventSink, RunStore
+from stageflow.running.around import Around
+from stageflow.running.executing import execute
+from stageflow.running.handle import RunHandle
+
+_X = TypeVar("_X", covariant=True, bound=StageError, default=Never)
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_E1 = TypeVar("_E1", bound=StageError)
+_E2 = TypeVar("_E2", bound=StageError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Settings:
+    store: RunStore | None
+    sink: EventSink | None
+    ports: StagePorts
+    config: ConfigProvider | None
+    finish: bool
+    max_concurrency: int | None
+    deadline: float | None
+    places: Places | None
+    interceptors: tuple[Wraps, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class _State:
+    """What of a runner changes: the runs under way, and what it has compiled."""
+
+    active: dict[Run, asyncio.Future[None] | None] = field(default_factory=dict[Run, "asyncio.Future[None] | None"])
+    compiled: WeakKeyDictionary[AnyGraph, Around] = field(default_factory=WeakKeyDictionary[AnyGraph, Around])
+    closed: bool = False
+
+
+@final
+class Runner(Generic[_X]):
+    """What an application runs its pipelines with, configured once.
+
+    Leaving ``async with runner`` cancels and awaits the runs it started, then closes its store and sink.
+
+    Args:
+        store: keeps the status of each run.
+        sink: where events go; takes the place of the ambient one.
+        ports: capabilities for stages; a run's own context overrides them key by key.
+        config: configuration for stages; a run's own context overrides it key by key.
+        on_failure: whether the first failure cancels what runs, or all that does not depend on it still runs.
+        max_concurrency: how many stages may run at once, across all its runs.
+        deadline: seconds after which a run is cancelled.
+
+    Raises:
+        ValueError: a limit is less than 1, or the deadline is not more than 0.
+    """
+
+    __slots__ = ("__weakref__", "_settings", "_state")
+
+    def __init__(
+        self: Runner[Never],
+        *,
+        store: RunStore | None = None,
+        sink: EventSink | None = None,
+        ports: StagePorts | None = None,
+        config: ConfigProvider | None = None,
+        on_failure: Literal["cancel", "finish"] = "cancel",
+        max_concurrency: int | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        if max_concurrency is not None and max_concurrency < 1:
+            raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
+        if deadline is not None and not deadline > 0:
+            raise ValueError(f"deadline={deadline} must be more than 0 seconds, or None for no deadline.")
+        if on_failure not in {"cancel", "finish"}:
+            raise ValueError(f'on_failure={on_failure!r} must be "cancel" or "finish".')
+        self._settings = _Settings(
+            store,
+            sink,
+            StagePorts() if ports is None else ports,
+            config,
+            on_failure == "finish",
+            max_concurrency,
+            deadline,
+            None if max_concurrency is None else Places(max_concurrency),
+        )
+        self._state = _State()
+
+    def using(self: Runner[_E1], interceptor: Interceptor[_E2], /) -> Runner[_E1 | _E2]:
+        """The same runner, with every stage wrapped in one more interceptor: the last is the outermost."""
+        made: Runner[_E1 | _E2] = object.__new__(Runner)
+        wraps = cast("Wraps", interceptor)
+        made._settings = replace(self._settings, interceptors=(*self._settings.interceptors, wraps))
+        made._state = _State()
+        return made
+
+    async def __aenter__(self) -> Self:
+        """The runner."""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Cancels and awaits the runs it started, then closes its store and sink."""
+        state = self._state
+        state.closed = True
+        cancelled: asyncio.CancelledError | None = None
+        for run in tuple(state.active):
+            run.stop("the runner was closed")
+        while state.active:
+            run = next(iter(state.active))
+            ended = state.active[run] = state.active[run] or asyncio.get_running_loop().create_future()
+            try:
+                await asyncio.shield(ended)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        for resource in (self._settings.store, self._settings.sink):
+            close = getattr(resource, "aclose", None)
+            if close is not None:
+                await close()
+        if cancelled is not None:
+            raise cancelled
+
+    async def run(
+        self,
+        pipeline: Stage[_A, _B, _E1] | UnifiedStageGraph[_A, _B, _E1],
+        value: _A,
+        /,
+        *,
+        context: PipelineContext | None = None,
+    ) -> PipelineResult[_B, _E1 | _X | StageExecutionError]:
+        """Runs a pipeline and gives its outcome. A failure is an outcome too, and does not raise.
+
+        Raises:
+            PipelineValidationError: the pipeline does not build.
+            MissingPortError: ports that its stages require are not provided; all of them are named.
+            RunStoreError: the store was lost; every stage has ended by then.
+            RuntimeError: the runner was closed.
+        """
+        graph = _graph_of(pipeline)
+        run = self._run_of(graph, context)
+        if self._hooks():  # what they set in the context is for the stages, not for the caller
+            outcome = await asyncio.get_running_loop().create_task(self._execute(run, graph, value))
+        else:
+            outcome = await self._execute(run, graph, value)
+        return cast("PipelineResult[_B, _E1 | _X | StageExecutionError]", outcome)
+
+    def start(
+        self,
+        pipeline: Stage[_A, _B, _E1] | UnifiedStageGraph[_A, _B, _E1],
+        value: _A,
+        /,
+        *,
+        context: PipelineContext | None = None,
+    ) -> RunHandle[_B, _E1 | _X | StageExecutionError]:
+        """Starts a run and gives a handle on it; see `run` for what is raised, here or by awaiting the handle."""
+        graph = _graph_of(pipeline)
+        run = self._run_of(graph, context)
+        watchers: list[EventSink] = []
+
+        async def execute_watched() -> Outcome:
+            begun.append(True)
+            if watchers:
+                former = run.teller.sinks if run.teller is not None else ()
+                run.teller = Teller((*former, *watchers), run.run_id, run.context.correlation)
+            return await self._execute(run, graph, value)
+
+        def watch(sink: EventSink) -> None:
+            if not begun:
+                watchers.append(sink)
+            elif run.teller is not None and not task.done():
+                run.teller.sinks = (*run.teller.sinks, sink)
+            else:
+                raise RuntimeError("The run goes on already: call .events() right after runner.start(...).")
+
+        begun: list[bool] = []
+        self._state.active[run] = None
+        task = asyncio.get_running_loop().create_task(execute_watched(), name=f"stageflow run {run.run_id}")
+        task.add_done_callback(lambda _: self._forget(run))
+        return RunHandle(run, task, watch)
+
+    def _forget(self, run: Run) -> None:
+        ended = self._state.active.pop(run, None)
+        if ended is not None and not ended.done():
+            ended.set_result(None)
+
+    async def _execute(self, run: Run, graph: AnyGraph, value: object) -> Outcome:
+        self._state.active.setdefault(run, None)
+        hooks = self._hooks()
+        ended: Outcome | BaseException | None = None
+        try:
+            for hook in hooks:
+                hook.run_started(run.context)
+            ended = outcome = await execute(run, value, graph.name, self._settings.store)
+        except BaseException as error:
+            ended = error
+            raise
+        else:
+            return outcome
+        finally:
+            self._forget(run)
+            if ended is not None:
+                for hook in reversed(hooks):
+                    hook.run_ended(run.context, ended)
+
+    def _hooks(self) -> list[BaseInterceptor[StageError]]:
+        return [
+            interceptor
+            for interceptor in self._settings.interceptors
+            if isinstance(interceptor, BaseInterceptor) and interceptor.sees_runs
+        ]
+
+    def _run_of(self, graph: AnyGraph, given: PipelineContext | None) -> Run:
+        settings, state = self._settings, self._state
+        if state.closed:
+            raise RuntimeError("This runner was closed when its `async with` ended. Make another one.")
+        context = given or _NO_CONTEXT
+        ports = context.ports.over(settings.ports) if given is not None else settings.ports
+        missing = [(key, stage) for key, stage in graph.atlas.requires if key not in ports]
+        if missing:
+            raise MissingPortError("\n".join(missing_port(key, stage) for key, stage in missing))
+        run_id = context.run_id or context.correlation.run_id or uuid4()
+        timer = context.timer or PipelineTimer()
+        sink = context.sink or settings.sink or get_event_sink()
+        full = PipelineContext(
+            run_id,
+            context.correlation,
+            ports,
+            _over(context.config, settings.config),
+            sink,
+            settings.deadline if context.deadline is None else context.deadline,
+            timer,
+            context.outputs,
+        )
+        silent = isinstance(sink, NoOpEventSink)
+        teller = None if silent else Teller((sink,), run_id, context.correlation)
+        run = Run(graph.atlas, full, run_id, timer, teller)
+        run.finish = settings.finish
+        if settings.places is not None:
+            borrowed = lent.get()
+            run.places = borrowed if borrowed is not None and borrowed.top is settings.places else settings.places
+            run.limit = settings.max_concurrency or run.limit
+        if settings.interceptors:
+            around = state.compiled.get(graph)
+            if around is None:
+                around = state.compiled[graph] = Around(settings.interceptors, absorbs=graph.atlas.absorbs)
+            run.around = around
+        return run
+
+
+_NO_CONTEXT = PipelineContext()
+
+
+def _graph_of(pipeline: object) -> AnyGraph:
+    if isinstance(pipeline, Stage):
+        return cast("AnyGraph", cast("Stage[object, object, StageError]", pipeline).graph())
+    if isinstance(pipeline, UnifiedStageGraph):
+        return cast("AnyGraph", pipeline)
+    raise TypeError(f"A runner runs a stage, a pipeline or a built graph; it was given {pipeline!r}.")
+
+
+@final
+class _Config:
+    """Configuration of a run over that of its runner, key by key."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: ConfigProvider, second: ConfigProvider) -> None:
+        self._first = first
+        self._second = second
+
+    def get(self, key: str, default: object = None) -> object:
+        found = self._first.get(key, _ABSENT)
+        return self._second.get(key, default) if found is _ABSENT else found
+
+
+_ABSENT = object()
+
+
+def _over(first: ConfigProvider | None, second: ConfigProvider | None) -> ConfigProvider | None:
+    if first is None or second is None:
+        return first or second
+    return _Config(first, second)
+
+
+_DEFAULT: Runner[Never] = Runner()
+
+
+async def _drive(graph: AnyGraph, value: object, context: PipelineContext | None) -> Outcome:
+    run = _DEFAULT._run_of(graph, context)  # noqa: SLF001  (the runner that pipelines use by themselves)
+    return await _DEFAULT._execute(run, graph, value)  # noqa: SLF001  (the same)
+
+
+drive_with(_drive)
