@@ -32,6 +32,7 @@ class _ErrorFields(Exception):  # noqa: N818  (a base that only carries the mach
     (``__traceback__``), so only declared fields are frozen, and only once they have a value.
     """
 
+    @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         dataclass(eq=False, repr=False, kw_only=True)(cls)
@@ -50,7 +51,7 @@ class _ErrorFields(Exception):  # noqa: N818  (a base that only carries the mach
 
     @override
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and _values(self) == _values(other)
+        return isinstance(other, _ErrorFields) and type(self) is type(other) and _values(self) == _values(other)
 
     @override
     def __hash__(self) -> int:
@@ -67,7 +68,7 @@ class _ErrorFields(Exception):  # noqa: N818  (a base that only carries the mach
 
 
 def _field_names(of: type[_ErrorFields]) -> frozenset[str]:
-    return frozenset(declared.name for declared in fields(of))  # type: ignore[arg-type]  # made in __init_subclass__
+    return frozenset(declared.name for declared in fields(of))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # made in __init_subclass__
 
 
 def _values(error: _ErrorFields) -> dict[str, object]:

@@ -35,9 +35,7 @@ class StageInputs(Generic[_V]):
 
     __slots__ = ("_attempt", "_context", "_ports", "_value")
 
-    def __init__(
-        self, value: _V, /, *, ports: StagePorts | None = None, context: StageContext | None = None
-    ) -> None:
+    def __init__(self, value: _V, /, *, ports: StagePorts | None = None, context: StageContext | None = None) -> None:
         self._value = value
         self._ports = ports
         self._context = context
@@ -70,7 +68,7 @@ class StageInputs(Generic[_V]):
     def next_attempt(self) -> StageInputs[_V]:
         """The same inputs for another try: what a retrying interceptor passes on. The engine counts and tells."""
         again: StageInputs[_V] = StageInputs(self._value, ports=self._ports)
-        again._attempt = self._attempt + 1  # noqa: SLF001  (the same class, as it is made)
+        again._attempt = self._attempt + 1
         return again
 
     @overload

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar, cast, final
 
@@ -72,7 +72,11 @@ class StagePorts:
 
     def over(self, other: StagePorts) -> StagePorts:
         """The ports of both; where both have a key, this one's."""
-        return _with({**other._provided, **self._provided})
+        return _with({**dict(other.items()), **self._provided})
+
+    def items(self) -> Iterable[tuple[AnyPortKey, object]]:
+        """Every key with its capability."""
+        return self._provided.items()
 
     def __getitem__(self, key: PortKey[_T]) -> _T:
         """The capability.
@@ -110,7 +114,7 @@ class StagePorts:
 
 def _with(provided: dict[AnyPortKey, object]) -> StagePorts:
     ports = StagePorts()
-    ports._provided = MappingProxyType(provided)  # noqa: SLF001  (the same class, as it is made)
+    ports._provided = MappingProxyType(provided)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as it is made
     return ports
 
 

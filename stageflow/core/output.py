@@ -194,5 +194,5 @@ def sealed(result: Result[_T, _E]) -> Success[_T] | Failure[_E]:
     3
     """
     if isinstance(result, Success | Failure):
-        return cast("Success[_T] | Failure[_E]", result)
+        return result
     raise TypeError(f"{result!r} is no Result: give a Success or a Failure.")

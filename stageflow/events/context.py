@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -29,7 +29,7 @@ def clear_event_sink() -> None:
 
 
 @contextmanager
-def event_sink(sink: EventSink) -> Iterator[EventSink]:
+def event_sink(sink: EventSink) -> Generator[EventSink]:
     """Sends the events of runs inside the block to this sink, and restores the former one after it.
 
     >>> with event_sink(NoOpEventSink()) as sink:

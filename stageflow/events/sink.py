@@ -6,7 +6,9 @@ import logging
 from collections.abc import Mapping
 from typing import final
 
-from stageflow.ports import EventSink as EventSink
+from stageflow.ports import EventSink
+
+__all__ = ["EventSink", "LoggingEventSink", "NoOpEventSink"]
 
 _LOG = logging.getLogger(__name__)
 

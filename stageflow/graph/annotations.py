@@ -67,7 +67,7 @@ def cases(of: object) -> tuple[object, ...]:
         return tuple(of)
     if typing.get_origin(of) is typing.Literal:
         return typing.get_args(of)
-    if _is_union(of):
+    if _is_union(of):  # pyright: ignore[reportUnknownArgumentType]  # isinstance above made it partly unknown
         parts = [cases(part) for part in typing.get_args(of)]
         return tuple(value for part in parts for value in part) if all(parts) else ()
     return ()

@@ -113,7 +113,7 @@ class _Layout:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def visit(self, visit: Visit) -> Visiting:
+    def visit(self, visit: Visit) -> Visiting:  # noqa: C901, PLR0912  (a case a kind of shape)
         """Lays out one shape, and gives where its output stands; None where all outputs are."""
         shape = visit.shape
         if shape in visit.swaps:
@@ -147,12 +147,12 @@ class _Layout:
     def _identity(self, shape: Identity, visit: Visit) -> Visiting:
         if shape not in self._tables.places:
             self._tables.put(shape, self._at(visit, visit.source))
+        yield from ()
         return visit.source
-        yield
 
     def _leaf(self, leaf: Leaf, visit: Visit) -> Visiting:
+        yield from ()
         return self.leaf(leaf, leaf.call, visit)
-        yield
 
     def leaf(self, leaf: Leaf, call: Call, visit: Visit, *, hidden: bool = False) -> int:
         """Lays out one function of the user's."""
@@ -201,7 +201,7 @@ class _Layout:
         yield visit._replace(shape=returning.inner, open=True)
         place = self._place(returning.output, visit)
         if place is None:
-            self._tables.problem(say.not_returned(returning.inner.label, returning.output.label))
+            self._tables.problem(say.not_returned(returning.output.label))
             return visit.source
         return place.source
 

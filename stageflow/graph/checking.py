@@ -91,7 +91,7 @@ def _parts(wanted: object, count: int) -> tuple[object, ...] | None:
     if get_origin(wanted) is not tuple:
         return None if disjoint(tuple, wanted) else (UNKNOWN,) * count
     parts = get_args(wanted)
-    if len(parts) == 2 and parts[1] is ...:
+    if parts[1:] == (...,):
         return (parts[0],) * count
     return parts if len(parts) == count else None
 
@@ -110,7 +110,8 @@ def check_cases(tables: Tables, route: Routed, given: tuple[Case, ...]) -> None:
     known = cases(type_given)
     if not known:
         if route.otherwise is None:
-            tables.problem(say.unknown_cases(label, "what it does not say" if type_given is UNKNOWN else shown(type_given)))
+            said = "what it does not say" if type_given is UNKNOWN else shown(type_given)
+            tables.problem(say.unknown_cases(label, said))
         return
     for key in keys:
         if key not in known:

@@ -41,7 +41,7 @@ def routed(label: str, selector: Plan, table: Mapping[object, Plan], otherwise: 
         call = calls.get(key, run_otherwise)
         if call is None:
             known = ", ".join(repr(case) for case in calls)
-            raise LookupError(f"{label} gave {key!r}, which is no case of the route ({known}). Add .case({key!r}, ...).")
+            raise LookupError(f"{label} gave {key!r}, which is no case of it ({known}). Add .case({key!r}, ...).")
         around = of_run(inputs)
         around.ledger.notes[around.slot] = f"{label} chose {key!r}"
         return await call(inputs)

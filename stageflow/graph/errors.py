@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from returns.result import Failure, Success
 from typing_extensions import override
@@ -50,7 +51,7 @@ def defect(stage: str, escaped: BaseException) -> StageExecutionError:
 
 def no_result(stage: str, given: object) -> StageExecutionError:
     """The defect of a stage that returned what is no Result of a `StageOutput`."""
-    match given:
+    match cast("Success[object] | Failure[object] | None", given):
         case Success(inner) if not isinstance(inner, StageOutput):
             what, fix = f"Success({inner!r})", f"Return ok({inner!r})"
         case Failure(inner):

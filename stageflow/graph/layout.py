@@ -75,10 +75,10 @@ class Level:
         self.kinds.append(kind)
         self.nodes.append((call, source))
         self.scopes.append(scope)
-        if type(source) is int:
+        if isinstance(source, int):
             self.parents.append((source,) if source >= 0 else ())
         else:
-            self.parents.append(tuple(dict.fromkeys([parent for parent in source if parent >= 0])))  # type: ignore[union-attr]  # not an int
+            self.parents.append(tuple(dict.fromkeys([parent for parent in source if parent >= 0])))
         return slot
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
+import copyreg
 import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
@@ -15,10 +15,11 @@ from returns.result import Failure, Result, Success
 
 from stageflow.context.inputs import StageInputs
 from stageflow.context.ports import AnyPortKey
-from stageflow.core.output import StageOutput, ok
-from stageflow.core.stage import Shape, StageKind
+from stageflow.core.output import ok
+from stageflow.core.stage import Shape, StageHandle, StageKind
 from stageflow.errors import StageError, StageExecutionError
-from stageflow.graph.shape import Call, Given, Leaf
+from stageflow.graph.shape import Call, Given, Leaf, Named
+from stageflow.graph.wrapping import Wrapped
 
 _T = TypeVar("_T")
 
@@ -46,7 +47,7 @@ def leaf(
             f'Stage "{called}" takes {_signature(function)}. A stage takes exactly its inputs: '
             f"async def {called}(inputs: StageInputs[...]) -> Result[StageOutput[...], ...]."
         )
-    return Leaf(called, cast("Call", function), kind, requires, reads, function, False)
+    return Leaf(called, cast("Call", function), kind, requires, reads, function)
 
 
 def lifted_leaf(
@@ -70,7 +71,7 @@ def lifted_leaf(
     call = _lifted_async(cast("Callable[[object], Awaitable[object]]", plain), called)
     if not asynchronous:
         call = _lifted_thread(plain, called) if thread else _lifted_sync(plain, called)
-    return Leaf(called, call, kind, (), (), function, True)
+    return Leaf(called, call, kind, (), (), function, lifted=True, thread=thread)
 
 
 def located(module: str, qualname: str) -> Leaf:
@@ -78,21 +79,40 @@ def located(module: str, qualname: str) -> Leaf:
     found: object = import_module(module)
     for part in qualname.split("."):
         found = getattr(found, part)
-    shape = getattr(found, "shape", found)
-    while not isinstance(shape, Leaf):
+    shape = found.shape if isinstance(found, StageHandle) else found
+    while isinstance(shape, Wrapped | Named):
         shape = shape.inner
+    if not isinstance(shape, Leaf):
+        raise TypeError(f"{module}.{qualname} is no stage of one function by now: {found!r}.")
     return shape
 
 
 def location(of: Leaf) -> tuple[str, str] | None:
-    """The module and name where a stage can be found again, or None for one made inside a function."""
+    """The module and name where a stage can be found again, or None for one that is not at its function's name."""
     module, qualname = getattr(of.function, "__module__", None), getattr(of.function, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(qualname, str):
         return None
     try:
         return (module, qualname) if located(module, qualname) is of else None
-    except (AttributeError, ImportError):
+    except (AttributeError, ImportError, TypeError):
         return None
+
+
+def _reduced(of: Leaf) -> tuple[Callable[..., Leaf], tuple[object, ...]]:  # type: ignore[explicit-any]  # of any arguments
+    found = location(of)
+    if found is not None:
+        return (located, found)
+    if of.lifted:
+        return (_lifted_again, (of.function, of.name, of.kind, of.thread))
+    return (leaf, (of.function, of.name, of.kind, of.requires, of.reads))
+
+
+def _lifted_again(function: object, name: str, kind: StageKind, thread: bool) -> Leaf:  # noqa: FBT001  (pickle gives it so)
+    return lifted_leaf(function, name, kind, thread=thread)
+
+
+# A decorated function cannot be pickled by its name, where the stage stands: so a stage goes by its place.
+copyreg.pickle(Leaf, _reduced)
 
 
 def _lifted_sync(function: Callable[[object], object], name: str) -> Call:
@@ -100,7 +120,7 @@ def _lifted_sync(function: Callable[[object], object], name: str) -> Call:
         given = function(inputs.value)
         if hasattr(type(given), "__await__"):
             given = await cast("Awaitable[object]", given)
-        return _given(given, name) if isinstance(given, Result) else ok(given)
+        return _given(cast("object", given), name) if isinstance(given, Result) else ok(given)
 
     return run_lifted
 
@@ -108,7 +128,7 @@ def _lifted_sync(function: Callable[[object], object], name: str) -> Call:
 def _lifted_async(function: Callable[[object], Awaitable[object]], name: str) -> Call:
     async def run_lifted(inputs: StageInputs[object]) -> Given:
         given = await function(inputs.value)
-        return _given(given, name) if isinstance(given, Result) else ok(given)
+        return _given(cast("object", given), name) if isinstance(given, Result) else ok(given)
 
     return run_lifted
 
@@ -116,15 +136,15 @@ def _lifted_async(function: Callable[[object], Awaitable[object]], name: str) ->
 def _lifted_thread(function: Callable[[object], object], name: str) -> Call:
     async def run_lifted(inputs: StageInputs[object]) -> Given:
         given = await in_thread(function, inputs.value)
-        return _given(given, name) if isinstance(given, Result) else ok(given)
+        return _given(cast("object", given), name) if isinstance(given, Result) else ok(given)
 
     return run_lifted
 
 
 async def in_thread(function: Callable[[object], _T], value: object) -> _T:
     """Runs a blocking function in a thread; where cancelled, waits until the thread has ended, since none can be."""
-    work = functools.partial(copy_context().run, function, value)
-    future = asyncio.get_running_loop().run_in_executor(None, work)
+    context = copy_context()
+    future = asyncio.get_running_loop().run_in_executor(None, lambda: context.run(function, value))
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
@@ -138,9 +158,9 @@ async def in_thread(function: Callable[[object], _T], value: object) -> _T:
 
 
 def _given(result: object, name: str) -> Given:
-    match result:
+    match cast("Success[object] | Failure[object]", result):
         case Success(value):
-            return ok(cast("object", value))
+            return ok(value)
         case Failure(StageError() as error):
             return Failure(error)
         case Failure(BaseException() as error):
@@ -149,10 +169,8 @@ def _given(result: object, name: str) -> Given:
             defect.__cause__ = error
             return Failure(defect)
         case Failure(error):
-            text = f'Stage "{name}" failed with {error!r}, which is no StageError. Give a StageError to have it in the type.'
-            return Failure(StageExecutionError(text, stage=name))
-        case _:
-            raise AssertionError(result)
+            text = f'Stage "{name}" failed with {error!r}, which is no StageError.'
+            return Failure(StageExecutionError(f"{text} Give a StageError to have it in the type.", stage=name))
 
 
 def _named(function: object) -> str:
@@ -160,18 +178,15 @@ def _named(function: object) -> str:
     return name if isinstance(name, str) else type(function).__name__
 
 
-_POSITIONAL_ONLY_IS_FINE = inspect.CO_VARARGS
-
-
 def _takes_one(function: object) -> bool:
     if type(function) is FunctionType:
         code: CodeType = function.__code__
         defaults, keywords = function.__defaults__ or (), function.__kwdefaults__ or {}
         needed, most = code.co_argcount - len(defaults), code.co_argcount
-        enough = most >= 1 or bool(code.co_flags & _POSITIONAL_ONLY_IS_FINE)
+        enough = most >= 1 or bool(code.co_flags & inspect.CO_VARARGS)
         return needed <= 1 and enough and code.co_kwonlyargcount == len(keywords)
     try:
-        inspect.signature(cast("Callable[..., object]", function)).bind(None)
+        inspect.signature(cast("Callable[[], object]", function)).bind(None)
     except TypeError:
         return False
     except ValueError:  # a builtin that does not tell its signature
@@ -181,6 +196,6 @@ def _takes_one(function: object) -> bool:
 
 def _signature(function: object) -> str:
     try:
-        return str(inspect.signature(cast("Callable[..., object]", function)))
+        return str(inspect.signature(cast("Callable[[], object]", function)))
     except (TypeError, ValueError):
         return f"no value: it is {function!r}"

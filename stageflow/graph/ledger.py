@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageKind
-from stageflow.errors import StageError
+from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.names import filled
 from stageflow.graph.places import Places
 from stageflow.graph.plan import Node, Plan
@@ -128,16 +129,14 @@ class Ledger:
         origin = self.scheduler.origin(slot)
         source = slot if origin is None else origin
         note = self.notes.get(source, "")
-        if self.kind(source) is None or not note or getattr(note, "stage", ""):
+        if self.kind(source) is None or not note or (isinstance(note, StageExecutionError) and note.stage):
             return str(note)
         return f"{self.name(source)}: {note}"
 
 
 def _items(value: object) -> tuple[object, ...]:
-    if isinstance(value, (list, tuple)):
-        return tuple(value)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return tuple(value)
+    if isinstance(value, list | tuple | Sequence) and not isinstance(value, str | bytes):
+        return tuple(cast("Sequence[object]", value))
     raise TypeError(f".each needs a sequence to go through, such as a list; it was given {value!r}.")
 
 

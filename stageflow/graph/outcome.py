@@ -74,8 +74,6 @@ class Cancelled:
     report: RunReport
 
 
-PipelineResult = TypeAliasType(
-    "PipelineResult", Completed[_T] | Failed[_F] | Skipped | Cancelled, type_params=(_T, _F)
-)
+PipelineResult = TypeAliasType("PipelineResult", Completed[_T] | Failed[_F] | Skipped | Cancelled, type_params=(_T, _F))
 
 Outcome: TypeAlias = Completed[object] | Failed[StageError] | Skipped | Cancelled

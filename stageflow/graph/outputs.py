@@ -54,7 +54,9 @@ class StageOutputs:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StageOutputs) and self.by_name() == other.by_name()
 
-    __hash__ = None  # type: ignore[assignment]  # outputs may be of any type, hashable or not
+    @override
+    def __hash__(self) -> int:
+        return hash(tuple(self.by_name()))
 
     @override
     def __repr__(self) -> str:

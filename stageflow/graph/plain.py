@@ -61,7 +61,7 @@ def _wire(spec: StageSpec) -> Wire:
             return Success(cast("StageOutput[object]", given))
         return ok(given)
 
-    shape: Leaf | Wrapped = Leaf(spec.name, run_plain, spec.kind, (), (), spec.runner, True)
+    shape: Leaf | Wrapped = Leaf(spec.name, run_plain, spec.kind, (), (), spec.runner, lifted=True)
     if (when := spec.when) is not None:
         shape = Wrapped.of(shape, When(lambda inputs: when(_context(inputs, spec.dependencies))))
     return Wire(shape, spec.dependencies, len(spec.dependencies) == 1)

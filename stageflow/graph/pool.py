@@ -33,7 +33,7 @@ from stageflow.graph.outputs import StageOutputs
 from stageflow.graph.places import Places, lent
 from stageflow.graph.plan import INPUT, Node, Plan
 from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH
-from stageflow.graph.shape import Call
+from stageflow.graph.shape import Call, Given
 from stageflow.graph.stepping import awaited, resume
 
 _LOG = logging.getLogger(__name__)
@@ -135,10 +135,10 @@ class Pool:
 
     def _warn(self) -> None:
         ledger = self.ledger
-        held = [ledger.name(slot) for slot, begun in enumerate(ledger.begun) if begun > NEVER and ledger.states[slot] is None]
+        running = [slot for slot, begun in enumerate(ledger.begun) if begun > NEVER and ledger.states[slot] is None]
         _LOG.warning(
             "The run waits for %s, cancelled %g s ago: let CancelledError through, or end the thread.",
-            ", ".join(f'"{name}"' for name in held) or "a stage",
+            ", ".join(f'"{ledger.name(slot)}"' for slot in running) or "a stage",
             ledger.run.grace,
         )
 
@@ -174,7 +174,7 @@ class Pool:
         cancels = task.cancelling
         before = cancels()
         if spare:
-            while self._breathing:  # the worker it stands by for is about to go on
+            while self._breathing:  # noqa: ASYNC110  (the worker it stands by for goes on at the next turn)
                 await asyncio.sleep(0)
             self._spares -= 1
             while self._spares < len(ready) - 1 and self._active < limit:
@@ -185,10 +185,10 @@ class Pool:
             if ready and not self._spares and self._active < limit:
                 self._spares = 1
                 self._hire(spare=True)
+            result: Given
             call, source = nodes[slot]
-            value = values[source] if type(source) is int else tuple([values[parent] for parent in source])
+            value = tuple([values[one] for one in source]) if isinstance(source, tuple) else values[source]
             context = copy()
-            step = context.run
             begin = NEVER
             try:
                 if places is not None and kinds[slot] is not None:
@@ -200,12 +200,12 @@ class Pool:
                 coroutine = call(RunInputs(value, ledger, slot))
                 if type(coroutine) is not CoroutineType:
                     coroutine = awaited(coroutine)
-                try:
-                    future = step(coroutine.send, None)
+                try:  # a coroutine is stepped by hand: `send` takes and gives what only the loop knows
+                    future = context.run(coroutine.send, None)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
                 except StopIteration as stop:
                     result = stop.value
                 else:
-                    result = await resume(future, coroutine, step)
+                    result = await resume(future, coroutine, context)  # pyright: ignore[reportUnknownArgumentType]
                     run.streak = 0
             except asyncio.CancelledError as error:
                 if self._inline and cancels() > before:
@@ -217,21 +217,19 @@ class Pool:
                     self._stopped(slot, begin, clock())
                     return
                 result = Failure(self._escaped(slot, error))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (a defect is a value)
                 result = Failure(self._escaped(slot, error))
             finally:
-                if held and (place := held.pop(slot, None)) is not None:
-                    place.give_back()
+                if held and slot in held:
+                    held.pop(slot).give_back()
             end = clock()
             ended[slot] = end - begin
-            if type(result) is Success and type(output := result.unwrap()) is StageOutput and output.status is _OK:
+            if isinstance(result, Success) and type(output := result.unwrap()) is StageOutput and output.status is _OK:
                 values[slot] = output.data
                 if output.artifacts or output.events:
                     self._rode_along(slot, output)
                 if teller is not None and (kind := kinds[slot]) is not None:
-                    teller.ended(
-                        ledger.name(slot), kind, ("completed", ledger.attempt(slot), (end - begin) * 1000)
-                    )
+                    teller.ended(ledger.name(slot), kind, ("completed", ledger.attempt(slot), (end - begin) * 1000))
                 if fresh := finished(slot, _OK):
                     more(fresh)
             else:
@@ -273,8 +271,8 @@ class Pool:
                 self.ledger.run.teller.own(self.ledger.name(slot), event)
 
     def _ended_otherwise(self, slot: int, result: object) -> None:
-        match result:
-            case Success(StageOutput() as output):
+        match cast("Success[object] | Failure[object] | None", result):
+            case Success(output) if isinstance(output, StageOutput):
                 self._left_out(slot, cast("StageOutput[object]", output))
             case Failure(StageError() as error):
                 self._failed(slot, error)

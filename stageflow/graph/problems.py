@@ -53,7 +53,9 @@ def same_parent(follower: str, followed: str) -> str:
 
 def impossible_read(reader: str, read: str, *, known: bool) -> str:
     if not known:
-        return f'Stage "{reader}" declares that it reads "{read}", which is not in the pipeline. Add it before {reader}.'
+        return (
+            f'Stage "{reader}" declares that it reads "{read}", which is not in the pipeline. Add "{read}" before it.'
+        )
     return (
         f'Stage "{reader}" declares that it reads "{read}", which it does not follow. '
         f'Put "{reader}" after "{read}", or take it out of reads=.'
@@ -63,11 +65,11 @@ def impossible_read(reader: str, read: str, *, known: bool) -> str:
 def absorbed_read(reader: str, read: str) -> str:
     return (
         f'Stage "{reader}" declares that it reads "{read}", whose output may be missing: its absence is absorbed. '
-        f"Read the handle of what absorbs it: the stage made by .optional(), .recover(), .settled(), .each() or route()."
+        "Read the handle of what absorbs it: the stage made by .optional(), .recover(), .settled(), .each() or route()."
     )
 
 
-def not_returned(pipeline: str, output: str) -> str:
+def not_returned(output: str) -> str:
     return f'The pipeline returns "{output}", which is not in it. Add it with .with_stage, or return a stage it has.'
 
 
@@ -76,7 +78,7 @@ def not_replaced(name: str) -> str:
 
 
 def disjoint(follower: str, wants: str, followed: str, gives: str) -> str:
-    return f'Stage "{follower}" takes {wants}, but "{followed}", which it follows, gives {gives}. Correct one of the two.'
+    return f'Stage "{follower}" takes {wants}, but "{followed}", which it follows, gives {gives}. Correct either.'
 
 
 def read_of_none(reader: str, read: str, known: Iterable[str]) -> str:

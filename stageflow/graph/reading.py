@@ -74,7 +74,11 @@ def _may_read(ledger: Ledger, reader: int, target: Source) -> bool:
 def _descend(ledger: Ledger, place: Place, path: dict[int, int], reader: str, label: str) -> object:
     while ledger.plan.number != place.plan:
         slot = path[ledger.plan.number]
-        inside = [child for (at, plan), child in ledger.children.items() if at == slot and (plan.number in path or plan.number == place.plan)]
+        inside = [
+            child
+            for (at, plan), child in ledger.children.items()
+            if at == slot and (plan.number in path or plan.number == place.plan)
+        ]
         if not inside or inside[0].each:
             raise UndeclaredDependencyError(say.read_of_absent(reader, label, per_item=bool(inside)))
         ledger = inside[0]

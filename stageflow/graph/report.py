@@ -17,6 +17,7 @@ from stageflow.errors import StageError
 from stageflow.graph.ledger import NEVER, Ledger
 from stageflow.graph.names import stages_inside
 from stageflow.graph.outputs import StageOutputs
+from stageflow.graph.plan import Plan
 from stageflow.ports import CorrelationIds
 
 _NO_RIDER: StageOutput[None] = StageOutput(StageStatus.OK, None)
@@ -138,7 +139,7 @@ def _cause(ledger: Ledger, status: StageStatus, reason: str) -> str:
 def _never_ran(ledger: Ledger, slot: int, inner: list[Ledger]) -> list[StageResult]:
     """The stages inside one that only contains others, of the plans that were not run."""
     if ledger.each:
-        plans = () if inner else (ledger.plan,)
+        plans: tuple[Plan, ...] = () if inner else (ledger.plan,)
         items = (*ledger.items, slot)
     else:
         ran = {child.plan for child in inner}

@@ -36,6 +36,7 @@ class Leaf(Shape):
         reads: the stages that it reads beside what it follows.
         function: the user's own function, for its annotations.
         lifted: whether that is a plain function, which takes and gives bare values.
+        thread: whether it runs in a thread.
     """
 
     name: str
@@ -44,7 +45,8 @@ class Leaf(Shape):
     requires: tuple[AnyPortKey, ...]
     reads: tuple[Shape, ...]
     function: object
-    lifted: bool
+    lifted: bool = False
+    thread: bool = False
 
     @property
     @override

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from stageflow.context.inputs import StageInputs
 from stageflow.context.pipeline import PipelineContext
@@ -26,8 +26,9 @@ def checked_names(dependencies: object, stage: str) -> tuple[str, ...]:
             f'Stage "{stage}" has the bare string {dependencies!r} as dependencies, which would be split into letters. '
             f'Write dependencies=("{dependencies}",).'
         )
-    names = tuple(dependencies) if isinstance(dependencies, tuple | list) else ()
-    if not isinstance(dependencies, tuple | list) or not all(isinstance(name, str) for name in names):
+    given = tuple(cast("Sequence[object]", dependencies)) if isinstance(dependencies, tuple | list) else (None,)
+    names = tuple([name for name in given if isinstance(name, str)])
+    if len(names) < len(given):
         raise TypeError(f'Stage "{stage}" needs dependencies as a tuple of names; it was given {dependencies!r}.')
     return names
 

@@ -5,22 +5,16 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Protocol, TypeVar
+from contextvars import Context
+from typing import TypeVar
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 DEEP = 24  # so many wrappers or composites inside one another share a stack; the next gets its own
 
 
-class Step(Protocol):
-    """``Context.run``: calls a function in the context, with one argument."""
-
-    def __call__(self, function: Callable[[object], object], argument: object, /) -> object:
-        """What the function gives."""
-        ...
-
-
 @types.coroutine
-def resume(future: object, coroutine: Coroutine[object, object, _T], step: Step) -> Generator[object, object, _T]:
+def resume(future: object, coroutine: Coroutine[object, object, _T], context: Context) -> Generator[object, object, _T]:
     """Goes on with a coroutine that suspended on the future in its first step; gives what it returns.
 
     The futures it waits for are passed to the task of whoever awaits this, so that ``asyncio.timeout`` and
@@ -34,9 +28,9 @@ def resume(future: object, coroutine: Coroutine[object, object, _T], step: Step)
                 coroutine.close()
                 raise
             except BaseException as thrown:  # noqa: BLE001  (it is passed on to the coroutine)
-                future = step(coroutine.throw, thrown)  # type: ignore[arg-type]  # throw takes an exception, as given
+                future = context.run(coroutine.throw, thrown)
             else:
-                future = step(coroutine.send, received)
+                future = context.run(coroutine.send, received)
     except StopIteration as stop:
         result: _T = stop.value
         return result
@@ -47,10 +41,10 @@ async def awaited(awaitable: Awaitable[_T]) -> _T:
     return await awaitable
 
 
-def in_own_task(call: Callable[[_T], Awaitable[object]]) -> Callable[[_T], Awaitable[object]]:
+def in_own_task(call: Callable[[_T], Awaitable[_R]]) -> Callable[[_T], Awaitable[_R]]:
     """The same function on a stack of its own, so that deeply nested composites do not exhaust Python's."""
 
-    async def hopped(argument: _T) -> object:
+    async def hopped(argument: _T) -> _R:
         return await asyncio.get_running_loop().create_task(awaited(call(argument)))
 
     return hopped

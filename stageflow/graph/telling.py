@@ -55,7 +55,7 @@ class Teller:
             try:
                 async with asyncio.timeout(LAST_EVENT_SECONDS):
                     await sink.emit(type=type, data={**self._about, **data})
-            except Exception:
+            except Exception:  # noqa: BLE001  (a sink never changes an outcome)
                 _LOG.exception("The sink %r did not take %s; the run's outcome stands.", sink, type)
 
     def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
@@ -70,5 +70,5 @@ class Teller:
         for sink in self.sinks:
             try:
                 sink.try_emit(type=type, data=data)
-            except Exception:
+            except Exception:  # noqa: BLE001  (a sink never changes an outcome)
                 _LOG.exception("The sink %r did not take %s; the run goes on.", sink, type)

@@ -114,7 +114,7 @@ def _around(inner: Shape, how: Wrapper) -> Call:
     """What a wrapper is put around: a function as it is, or what the executor finds at the place."""
     while isinstance(inner, Named):
         inner = inner.inner
-    if isinstance(how, Absorber) or isinstance(inner, Wrapped) and isinstance(inner.how, Each):
+    if isinstance(how, Absorber) or (isinstance(inner, Wrapped) and isinstance(inner.how, Each)):
         return inside
     return inner.call if isinstance(inner, Leaf | Wrapped) else inside
 
@@ -124,7 +124,7 @@ async def inside(inputs: StageInputs[object]) -> Given:
     around = of_run(inputs)
     ledger, slot = around.ledger, around.slot
     result = await ledger.core(slot)(inputs)
-    if type(result) is Success and (output := result.unwrap()).status is StageStatus.OK:
+    if isinstance(result, Success) and (output := result.unwrap()).status is StageStatus.OK:
         ledger.inside[slot] = output.data
     return result
 

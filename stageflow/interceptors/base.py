@@ -203,17 +203,17 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
             context = InterceptorContext(inputs.context, inputs.value)
 
 
-def _recorded(
-    context: InterceptorContext, result: Result[StageOutput[_B], StageError], began: float
-) -> StageResult:
-    if isinstance(result, Success) and isinstance(output := result.unwrap(), StageOutput):
-        return _record(context, output.status, began, reason=output.reason, data=cast("object", output.data))
+def _recorded(context: InterceptorContext, result: Result[StageOutput[_B], StageError], began: float) -> StageResult:
+    output: object = result.unwrap() if isinstance(result, Success) else None
+    if isinstance(output, StageOutput):
+        output = cast("StageOutput[object]", output)
+        return _record(context, output.status, began, reason=output.reason, data=output.data)
     if isinstance(result, Failure):
         return _record(context, StageStatus.FAIL, began, error=result.failure())
     return _record(context, StageStatus.FAIL, began, reason=f"returned {result!r}")
 
 
-def _record(  # noqa: PLR0913  (the fields of a record)
+def _record(
     context: InterceptorContext,
     status: StageStatus,
     began: float,

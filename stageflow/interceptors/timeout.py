@@ -38,7 +38,7 @@ class TimeoutInterceptor(BaseInterceptor[StageTimeoutError]):
 
     def __post_init__(self) -> None:
         if not self.seconds > 0:
-            raise ValueError(f"TimeoutInterceptor({self.seconds!r}) needs more than 0 seconds; math.inf means no limit.")
+            raise ValueError(f"TimeoutInterceptor({self.seconds!r}) needs more than 0 seconds; math.inf is no limit.")
 
     @override
     def wrap(self, call: StageFunction[_A, _B, _E1], /) -> StageFunction[_A, _B, _E1 | StageTimeoutError]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Generic, Self, TypeAlias, TypeVarTuple, cast, final, overload
+from typing import Generic, Self, TypeVarTuple, cast, final, overload
 
 from returns.result import Failure, Result, Success
 from typing_extensions import Never, TypeVar, Unpack, override
@@ -145,7 +145,10 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
     def __and__(self, other: object, /) -> object:
         """This and the other, on the same input, at the same time."""
         shape = _shape_of(other)
-        return NotImplemented if shape is None else Parallel(Both(self._shape, shape))
+        if shape is None:
+            return NotImplemented
+        branches: Parallel[object, object, object, StageError] = Parallel(Both(self._shape, shape))
+        return branches
 
     def named(self, name: str) -> Self:
         """The same stage under another name, with a handle of its own; names inside it are dotted."""
@@ -231,7 +234,7 @@ class Pipeline(Stage[_I, _O, _E]):
 
     @staticmethod
     def from_specs(specs: Iterable[UnifiedStageSpec], /) -> Pipeline[object, StageOutputs, StageError]:
-        """A pipeline of many stages at once, wired by names (a compatibility door: their types are checked at build)."""
+        """A pipeline of many stages at once, wired by names; a compatibility door: types are checked at build."""
         return Pipeline(Step(Source(object), tuple([spec.wire() for spec in specs])))
 
     @overload
@@ -323,7 +326,9 @@ class Pipeline(Stage[_I, _O, _E]):
         """Adds a stage: on the pipeline's input, after others (their handles), or by names.
 
         Args:
-            stage: the stage; or its name in this pipeline, then the stage, then its kind.
+            stage: the stage; or its name in this pipeline.
+            named: the stage, where a name comes first.
+            kind: what it is for, where a name comes first.
             after: what it follows: one handle, whose output it gets, or several, for a tuple.
             dependencies: the same by name, checked at build.
         """
@@ -369,14 +374,9 @@ class Parallel(Generic[_A, Unpack[_Ts], _E1]):
         """What the graph knows the branches by."""
         return self._shape
 
-    @overload
-    def __and__(self, other: Stage[_A, _D, _E2], /) -> Parallel[_A, Unpack[_Ts], _D, _E1 | _E2]: ...
-    @overload
-    def __and__(self, other: Never, /) -> Never: ...
-    def __and__(self, other: object, /) -> object:
+    def __and__(self, other: Stage[_A, _D, _E2], /) -> Parallel[_A, Unpack[_Ts], _D, _E1 | _E2]:
         """These branches and one more."""
-        shape = _shape_of(other)
-        return NotImplemented if shape is None else Parallel(Both(self._shape, shape))
+        return Parallel(Both(self._shape, other.shape))
 
     def __or__(self, other: Stage[tuple[Unpack[_Ts]], _C, _E2], /) -> Pipeline[_A, _C, _E1 | _E2]:
         """These branches, then a stage on the tuple of what they give."""
@@ -413,8 +413,7 @@ class Replacing(Generic[_P, _In, _Out, _Err]):
 
     def by(self, stage: Stage[_In, _Out, _Err], /) -> _P:
         """The pipeline with this stage in the place of the other, under the other's name and handle."""
-        whole = self._whole
-        assert isinstance(whole, Stage)  # noqa: S101  (what `replacing` is a method of)
+        whole = cast("Stage[object, object, StageError]", self._whole)
         return cast("_P", type(whole)(Replaced(whole.shape, self._old, stage.shape)))
 
 
@@ -428,14 +427,12 @@ class Route(Generic[_A, _K, _O, _E]):
         self._selector = selector
         self._cases = cases
 
-    def case(
-        self: Route[_A, _K, _B, _E1], key: _K, stage: Stage[_A, _C, _E2], /
-    ) -> Route[_A, _K, _B | _C, _E1 | _E2]:
+    def case(self: Route[_A, _K, _B, _E1], key: _K, stage: Stage[_A, _C, _E2], /) -> Route[_A, _K, _B | _C, _E1 | _E2]:
         """The stage to run, on the selector's own input, where the selector gives this key."""
         try:
             hash(key)
         except TypeError:
-            raise TypeError(f"A case's key must be hashable, and {key!r} is not. Give the selector a plain key.") from None
+            raise TypeError(f"A case's key must be hashable, and {key!r} is not. Let the selector give one.") from None
         return Route(self._selector, Case(self._cases, key, stage.shape))
 
     def otherwise(self: Route[_A, _K, _B, _E1], stage: Stage[_A, _C, _E2], /) -> Pipeline[_A, _B | _C, _E1 | _E2]:
@@ -447,13 +444,12 @@ class Route(Generic[_A, _K, _O, _E]):
         return Pipeline(Routed(self._selector, self._cases, None))
 
 
-Composed: TypeAlias = StageHandle[object]
-
-
 def _shape_of(other: object) -> Shape | None:
     if isinstance(other, StageHandle):
         return cast("StageHandle[object]", other).shape
-    return cast("Parallel[object, Unpack[tuple[object, ...]], StageError]", other).shape if isinstance(other, Parallel) else None
+    if isinstance(other, Parallel):
+        return cast("Parallel[object, Unpack[tuple[object, ...]], StageError]", other).shape
+    return None
 
 
 def _direct(shape: Shape) -> Call | None:

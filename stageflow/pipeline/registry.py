@@ -44,7 +44,7 @@ class PipelineRegistry:
         if not name.strip():
             raise ValueError(f"A pipeline needs a name to be found by; it was given {name!r}.")
         if name in self._entries and not replace:
-            raise ValueError(f'A pipeline is registered as "{name}" already. Give replace=True to put this in its place.')
+            raise ValueError(f'A pipeline is registered as "{name}" already. Give replace=True to replace it.')
         self._entries[name] = pipeline
 
     def get(self, name: str, /, *, input: type[_T], output: type[_U]) -> Pipeline[_T, _U, StageError]:
@@ -59,9 +59,7 @@ class PipelineRegistry:
             near = difflib.get_close_matches(name, self._entries, n=1)
             hint = f' Did you mean "{near[0]}"?' if near else " Register it first: registry.register(name, pipeline)."
             raise KeyError(f'No pipeline is registered as "{name}".{hint}')
-        found = entry if isinstance(entry, Stage) else entry()
-        if not isinstance(found, Stage):
-            raise TypeError(f'The factory of "{name}" gave {found!r}, which is no pipeline.')
+        found = entry if isinstance(entry, Stage) else _made(name, entry)
         self._entries[name] = found
         _check(name, "takes", takes(found.shape, {}), input)
         _check(name, "gives", gives(found.shape, {}), output)
@@ -70,6 +68,13 @@ class PipelineRegistry:
     def list(self) -> tuple[str, ...]:
         """The names, in the order in which they were registered."""
         return tuple(self._entries)
+
+
+def _made(name: str, factory: Callable[[], object]) -> AnyStage:
+    made = factory()
+    if not isinstance(made, Stage):
+        raise TypeError(f'The factory of "{name}" gave {made!r}, which is no pipeline.')
+    return cast("AnyStage", made)
 
 
 def _check(name: str, what: str, declared: object, wanted: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator, Iterator
 from typing import TypeVar
 
 from returns.result import Failure, Success
@@ -21,7 +21,6 @@ from stageflow.graph.shape import Given
 from stageflow.ports import RunStore
 
 _T = TypeVar("_T")
-_WORDS = {Completed: ("completed", "ok"), Skipped: ("completed", "skip")}
 
 
 async def execute(run: Run, value: object, pipeline: str, store: RunStore | None) -> Outcome:
@@ -51,7 +50,7 @@ async def execute(run: Run, value: object, pipeline: str, store: RunStore | None
 
 
 @contextlib.contextmanager
-def _deadline(run: Run) -> Iterator[None]:
+def _deadline(run: Run) -> Generator[None]:
     seconds = run.context.deadline
     if seconds is None:
         yield
@@ -65,19 +64,7 @@ def _deadline(run: Run) -> Iterator[None]:
 
 async def _ended(run: Run, outcome: Outcome, pipeline: str, store: RunStore | None) -> None:
     """Tells how the run ended: the store first, so that whoever hears the last event finds it there."""
-    word, status = _WORDS.get(type(outcome), ("", ""))
-    more: dict[str, object] = {}
-    match outcome:
-        case Failed(error):
-            word, status = "failed", "fail"
-            more = {"error": str(error), "error_type": type(error).__name__}
-        case Cancelled(reason):
-            word, status = "cancelled", "cancel"
-            more = {"reason": reason}
-        case Skipped(reason):
-            more = {"reason": reason}
-        case _:
-            pass
+    word, status, more = _words(outcome)
     try:
         if store is not None:
             stored = "skipped" if status == "skip" else word
@@ -86,6 +73,19 @@ async def _ended(run: Run, outcome: Outcome, pipeline: str, store: RunStore | No
         if run.teller is not None:
             duration = outcome.report.duration_ms
             await run.teller.last(f"pipeline.{word}", pipeline=pipeline, status=status, duration_ms=duration, **more)
+
+
+def _words(outcome: Outcome) -> tuple[str, str, dict[str, object]]:
+    """How events and the store call an outcome: what happened, its status, and the particulars."""
+    match outcome:
+        case Completed():
+            return "completed", "ok", {}
+        case Skipped(reason):
+            return "completed", "skip", {"reason": reason}
+        case Failed(error):
+            return "failed", "fail", {"error": str(error), "error_type": type(error).__name__}
+        case Cancelled(reason):
+            return "cancelled", "cancel", {"reason": reason}
 
 
 async def _kept(run: Run, awaitable: Awaitable[object]) -> None:
@@ -138,5 +138,3 @@ def _failures(ledger: Ledger) -> Iterator[StageError]:
         if ledger.kind(slot) is None:
             inner = [found for (at, _), child in ledger.children.items() if at == slot for found in _failures(child)]
         yield from inner if any(found is error for found in inner) else [error]
-
-

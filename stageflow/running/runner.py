@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Self, cast, final
 from uuid import uuid4
@@ -158,12 +157,7 @@ class Runner(Generic[_X]):
             RunStoreError: the store was lost; every stage has ended by then.
             RuntimeError: the runner was closed.
         """
-        graph = _graph_of(pipeline)
-        run = self._run_of(graph, context)
-        if self._hooks():  # what they set in the context is for the stages, not for the caller
-            outcome = await asyncio.get_running_loop().create_task(self._execute(run, graph, value))
-        else:
-            outcome = await self._execute(run, graph, value)
+        outcome = await self.drive(_graph_of(pipeline), value, context)
         return cast("PipelineResult[_B, _E1 | _X | StageExecutionError]", outcome)
 
     def start(
@@ -204,6 +198,13 @@ class Runner(Generic[_X]):
         ended = self._state.active.pop(run, None)
         if ended is not None and not ended.done():
             ended.set_result(None)
+
+    async def drive(self, graph: AnyGraph, value: object, context: PipelineContext | None) -> Outcome:
+        """Runs a graph, whatever its types: what `run` and the pipelines' own ``run`` are made of."""
+        run = self._run_of(graph, context)
+        if self._hooks():  # what they set in the context is for the stages, not for the caller
+            return await asyncio.get_running_loop().create_task(self._execute(run, graph, value))
+        return await self._execute(run, graph, value)
 
     async def _execute(self, run: Run, graph: AnyGraph, value: object) -> Outcome:
         self._state.active.setdefault(run, None)
@@ -307,9 +308,4 @@ def _over(first: ConfigProvider | None, second: ConfigProvider | None) -> Config
 _DEFAULT: Runner[Never] = Runner()
 
 
-async def _drive(graph: AnyGraph, value: object, context: PipelineContext | None) -> Outcome:
-    run = _DEFAULT._run_of(graph, context)  # noqa: SLF001  (the runner that pipelines use by themselves)
-    return await _DEFAULT._execute(run, graph, value)  # noqa: SLF001  (the same)
-
-
-drive_with(_drive)
+drive_with(_DEFAULT.drive)
