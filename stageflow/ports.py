@@ -92,8 +92,15 @@ class CorrelationIds:
 
     def as_mapping(self) -> dict[str, object]:
         """The ids that are set, by name; a fresh dict."""
-        named = {"run_id": self.run_id, "request_id": self.request_id, "trace_id": self.trace_id}
-        return {**{name: value for name, value in named.items() if value is not None}, **self.extra}
+        ids: dict[str, object] = {}
+        if self.run_id is not None:
+            ids["run_id"] = str(self.run_id)
+        if self.request_id is not None:
+            ids["request_id"] = str(self.request_id)
+        if self.trace_id is not None:
+            ids["trace_id"] = self.trace_id
+        ids.update(self.extra)
+        return ids
 
     @override
     def __hash__(self) -> int:

@@ -65,8 +65,12 @@ class StageInputs(Generic[_V]):
         """Which try this is, from 1."""
         return self._attempt
 
-    def next_attempt(self) -> StageInputs[_V]:
-        """The same inputs for another try: what a retrying interceptor passes on. The engine counts and tells."""
+    def next_attempt(self, error: StageError | None = None) -> StageInputs[_V]:
+        """The same inputs for another try: what a retrying interceptor passes on. The engine counts and tells.
+
+        Args:
+            error: what the former try failed with, for the event.
+        """
         again: StageInputs[_V] = StageInputs(self._value, ports=self._ports)
         again._attempt = self._attempt + 1
         return again

@@ -32,6 +32,7 @@ class PipelineContext:
         sink: where its events go, before the runner's sink and the ambient one.
         deadline: seconds from its start after which the run is cancelled; None for no end.
         timer: the run's clock; None lets each run start its own.
+        pipeline: the name of what runs; empty in a template.
         outputs: by name, what the stages that a `StageSpec` runner follows gave; empty elsewhere.
     """
 
@@ -43,6 +44,7 @@ class PipelineContext:
     deadline: float | None = None
     timer: PipelineTimer | None = None
     outputs: Mapping[str, object] = field(default_factory=_none)
+    pipeline: str = ""
 
     def __post_init__(self) -> None:
         if self.deadline is not None and not self.deadline > 0:
@@ -64,4 +66,4 @@ class PipelineContext:
     @override
     def __reduce__(self) -> tuple[object, ...]:
         parts = (self.run_id, self.correlation, self.ports, self.config, self.sink, self.deadline, self.timer)
-        return (PipelineContext, (*parts, dict(self.outputs)))
+        return (PipelineContext, (*parts, dict(self.outputs), self.pipeline))

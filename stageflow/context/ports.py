@@ -72,6 +72,8 @@ class StagePorts:
 
     def over(self, other: StagePorts) -> StagePorts:
         """The ports of both; where both have a key, this one's."""
+        if not (self._provided and other):
+            return self if self._provided else other
         return _with({**dict(other.items()), **self._provided})
 
     def items(self) -> Iterable[tuple[AnyPortKey, object]]:
@@ -88,6 +90,9 @@ class StagePorts:
             return cast("_T", self._provided[key])
         except KeyError:
             raise MissingPortError(missing_port(key)) from None
+
+    def __len__(self) -> int:
+        return len(self._provided)
 
     def __contains__(self, key: object) -> bool:
         return key in self._provided

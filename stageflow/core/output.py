@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Generic, Never, cast, overload
+from typing import Generic, Never, cast, final, overload
 
 from returns.result import Failure, Result, Success
 from typing_extensions import TypeVar, override
@@ -79,26 +79,16 @@ class StageEvent:
         return (StageEvent, (self.type, dict(self.data), self.timestamp))
 
 
-# Object construction is on the hot path: one `__setattr__` looked up once, and no keyword arguments.
-_set = object.__setattr__
-
-
-@dataclass(frozen=True, slots=True, init=False)
+@final
 class StageOutput(Generic[_V]):
-    """What a stage gives where it did not fail. Written `ok`, `skip` or `cancel`.
+    """What a stage gives where it did not fail. Written `ok`, `skip` or `cancel`; immutable.
 
-    Attributes:
-        status: OK, SKIP or CANCEL.
-        reason: why it was skipped or cancelled; empty where OK.
-        artifacts: things made beside the data.
-        events: what happened meanwhile, in the stage's own words.
+    One is made for every stage of every run, so it is a plain slotted class behind read-only properties: a frozen
+    dataclass of as many fields costs four times as much to make.
     """
 
-    status: StageStatus
-    data: _V
-    reason: str
-    artifacts: tuple[StageArtifact, ...]
-    events: tuple[StageEvent, ...]
+    __slots__ = ("_artifacts", "_data", "_events", "_reason", "_status")
+    __match_args__ = ("status", "data", "reason")
 
     def __init__(
         self,
@@ -108,11 +98,56 @@ class StageOutput(Generic[_V]):
         artifacts: tuple[StageArtifact, ...] = (),
         events: tuple[StageEvent, ...] = (),
     ) -> None:
-        _set(self, "status", status)
-        _set(self, "data", data)
-        _set(self, "reason", reason)
-        _set(self, "artifacts", artifacts)
-        _set(self, "events", events)
+        self._status = status
+        self._data = data
+        self._reason = reason
+        self._artifacts = artifacts
+        self._events = events
+
+    @property
+    def status(self) -> StageStatus:
+        """OK, SKIP or CANCEL."""
+        return self._status
+
+    @property
+    def data(self) -> _V:
+        """What the stage gave."""
+        return self._data
+
+    @property
+    def reason(self) -> str:
+        """Why it was skipped or cancelled; empty where OK."""
+        return self._reason
+
+    @property
+    def artifacts(self) -> tuple[StageArtifact, ...]:
+        """Things made beside the data."""
+        return self._artifacts
+
+    @property
+    def events(self) -> tuple[StageEvent, ...]:
+        """What happened meanwhile, in the stage's own words."""
+        return self._events
+
+    def _parts(self) -> tuple[StageStatus, _V, str, tuple[StageArtifact, ...], tuple[StageEvent, ...]]:
+        return (self._status, self._data, self._reason, self._artifacts, self._events)
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StageOutput) and self._parts() == cast("StageOutput[object]", other)._parts()
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    @override
+    def __repr__(self) -> str:
+        shown = f"data={self._data!r}" if self._status is StageStatus.OK else f"reason={self._reason!r}"
+        return f"StageOutput({self._status.value}, {shown})"
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return (StageOutput, self._parts())
 
     @staticmethod
     def ok(data: _T) -> StageOutput[_T]:

@@ -30,7 +30,7 @@ class PipelineTimer:
         self, *, clock: Callable[[], float] = time.perf_counter, wall: Callable[[], datetime] = _utc_now
     ) -> None:
         self._clock = clock
-        self._started_at = wall()
+        self._started_at = wall().astimezone(UTC)
         self._origin = clock()
 
     @property
@@ -41,7 +41,7 @@ class PipelineTimer:
     @property
     def started_at(self) -> datetime:
         """When the run started, in UTC."""
-        return self._started_at.astimezone(UTC)
+        return self._started_at
 
     def now_ms(self) -> int:
         """The time of day in milliseconds since 1970, steady: the start plus what has elapsed."""

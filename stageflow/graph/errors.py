@@ -40,8 +40,9 @@ def defect(stage: str, escaped: BaseException) -> StageExecutionError:
     if isinstance(escaped, StageExecutionError):
         if escaped.stage:
             return escaped
-        kind = type(escaped)
-        named = kind(f'Stage "{stage}": {escaped.message}', retryable=escaped.retryable, stage=stage)
+        kind, said = type(escaped), escaped.message
+        text = said if said.startswith(f'Stage "{stage}"') else f'Stage "{stage}": {said}'
+        named = kind(text, retryable=escaped.retryable, stage=stage)
     else:
         said = f": {escaped}" if str(escaped) else ""
         named = StageExecutionError(f'Stage "{stage}" raised {type(escaped).__name__}{said}', stage=stage)

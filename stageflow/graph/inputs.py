@@ -10,8 +10,9 @@ from stageflow.context.inputs import StageInputs
 from stageflow.context.ports import StagePorts
 from stageflow.context.stage import StageContext
 from stageflow.core.stage import StageHandle, StageKind
+from stageflow.errors import StageError
 from stageflow.graph.ledger import Ledger
-from stageflow.graph.places import Places
+from stageflow.graph.places import Lent
 from stageflow.graph.reading import read
 
 _T = TypeVar("_T")
@@ -30,7 +31,7 @@ class RunInputs(StageInputs[object]):
     @property
     @override
     def ports(self) -> StagePorts:
-        return self.ledger.run.context.ports
+        return self.ledger.run.ports
 
     @property
     @override
@@ -46,20 +47,20 @@ class RunInputs(StageInputs[object]):
             stage=self.ledger.name(self.slot),
             kind=self.ledger.kind(self.slot) or StageKind.TRANSFORM,
             attempt=self.attempt,
-            correlation=run.context.correlation,
-            config=run.context.config,
+            correlation=run.correlation,
+            config=run.config,
             timer=run.timer,
             sink=run.teller,
-            deadline=run.context.deadline,
+            deadline=run.deadline,
         )
 
     @override
-    def next_attempt(self) -> RunInputs:
+    def next_attempt(self, error: StageError | None = None) -> RunInputs:
         ledger, slot = self.ledger, self.slot
         ledger.attempts[slot] = ledger.attempts.get(slot, 0) + 1
         kind = ledger.kind(slot)
         if ledger.run.teller is not None and kind is not None:
-            ledger.run.teller.began(ledger.name(slot), kind, ledger.attempt(slot))
+            ledger.run.teller.retrying(ledger.name(slot), kind, ledger.attempt(slot), error)
         return RunInputs(self._value, ledger, slot)
 
     @overload
@@ -89,14 +90,15 @@ class Aside:
 
     def __init__(self, inputs: StageInputs[object]) -> None:
         self._inputs = inputs
-        self._place: Places | None = None
+        self._place: Lent | None = None
 
     async def __aenter__(self) -> None:
         if isinstance(self._inputs, RunInputs):
             self._place = self._inputs.ledger.held.pop(self._inputs.slot, None)
             if self._place is not None:
-                self._place.give_back()
+                self._place.step_aside()
 
     async def __aexit__(self, raised: type[BaseException] | None, *exc: object) -> None:
         if raised is None and self._place is not None and isinstance(self._inputs, RunInputs):
-            self._inputs.ledger.held[self._inputs.slot] = await self._place.top.take()
+            await self._place.come_back()
+            self._inputs.ledger.held[self._inputs.slot] = self._place

@@ -108,14 +108,16 @@ class Tables:
 
     def finish(self, level: Level, output: Source | None) -> Plan:
         """The plan that a level has become."""
+        topology = Topology.of(level.parents)
         plan = Plan(
             number=level.number,
             names=tuple(level.names),
             kinds=tuple(level.kinds),
             nodes=tuple(level.nodes),
             cores=level.cores,
-            topology=Topology.of(level.parents),
+            topology=topology,
             output=output,
+            sinks=tuple([slot for slot, followers in enumerate(topology.successors) if not followers]),
             scopes=tuple(level.scopes),
             inner=level.inner,
             templated=level.templated,

@@ -9,7 +9,7 @@ from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageKind
 from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.names import filled
-from stageflow.graph.places import Places
+from stageflow.graph.places import Lent
 from stageflow.graph.plan import Node, Plan
 from stageflow.graph.run import Run
 from stageflow.graph.scheduler import Scheduler, Topology
@@ -78,7 +78,6 @@ class Ledger:
         if above is not None:
             self.items = (*above.items, slot) if above.each else above.items
             self.tried = above.tried + above.attempts.get(slot, 0)
-            above.children[slot, plan] = self
         if each:
             items = _items(value)
             self.values: list[object] = [*items, items]
@@ -95,7 +94,9 @@ class Ledger:
         self.riders: dict[int, StageOutput[object]] = {}
         self.attempts: dict[int, int] = {}
         self.children: dict[tuple[int, Plan], Ledger] = {}
-        self.held: dict[int, Places] = {}
+        self.held: dict[int, Lent] = {}
+        if above is not None:
+            above.children[slot, plan] = self
 
     def name(self, slot: int) -> str:
         """The full name of a stage."""

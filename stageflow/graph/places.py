@@ -1,56 +1,157 @@
-"""How many stages of a runner may run at once, across its runs."""
+"""How many stages of a runner may run at once, across its runs: fair, and never a deadlock.
+
+A runner has `Places`. A stage that holds one lends it to the runs that it starts of the same runner (`Lent`), since it
+waits for them: so a run inside a stage always has a place to go on with, and a limit of 1 runs any graph. Whoever waits
+for something else meanwhile (a limiter, a delay) gives its place up, the lender's too, and takes one again afterwards.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from contextvars import ContextVar
+from typing import TypeAlias, final
 
 
+@final
 class Places:
-    """Places for running stages, given out first come, first served.
+    """Places for running stages, given out first come, first served."""
 
-    A stage that starts a run of the same runner lends that run its own place: ``Places(1, above=...)``. So a run
-    inside a stage always has a place to go on with, and a limit of 1 runs any graph.
-    """
+    __slots__ = ("_free", "_waiting")
 
-    __slots__ = ("_above", "_free", "_waiting", "top")
-
-    def __init__(self, count: int, *, above: Places | None = None) -> None:
+    def __init__(self, count: int) -> None:
         self._free = count
-        self._above = above
-        self._waiting: deque[asyncio.Future[Places]] = deque()
-        self.top: Places = above.top if above else self
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def try_take(self) -> Places | None:
-        """Takes a place if one is free, and gives whose it is: what is to be called to give it back."""
-        if self._free and not self._waiting:
-            self._free -= 1
+    @property
+    def top(self) -> Places:
+        """Whose places they are in the end."""
+        return self
+
+    def try_take(self) -> Place | None:
+        """Takes a place if one is free, and gives what to give it back to."""
+        if not self._free or self._waiting:
+            return None
+        self._free -= 1
+        return self
+
+    async def take(self) -> Place:
+        """Waits for a place, and gives what to give it back to."""
+        if self.try_take() is not None:
             return self
-        return self._above.try_take() if self._above else None
-
-    async def take(self) -> Places:
-        """Waits for a place, and gives whose it is."""
-        free = self.try_take()
-        if free is not None:
-            return free
-        turn: asyncio.Future[Places] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            return await turn
+            await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # granted and cancelled in one tick: pass it on
-                turn.result().give_back()
+                self.give_back()
             raise
+        return self
 
     def give_back(self) -> None:
         """Gives a place back, to who has waited longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(self)
+                turn.set_result(None)
                 return
         self._free += 1
 
+    def step_aside(self) -> None:
+        """Gives a place up for a while."""
+        self.give_back()
 
-lent: ContextVar[Places | None] = ContextVar("stageflow_lent_place", default=None)
+
+@final
+class Lent:
+    """The place that one stage holds, as the runs that it starts may borrow it, one stage at a time."""
+
+    __slots__ = ("_base", "_borrowed", "_closed", "_lost", "_turns")
+
+    def __init__(self, base: Place) -> None:
+        self._base = base
+        self._borrowed = False
+        self._lost = False  # given up, while whoever borrowed it, or the lender, waits for something else
+        self._closed = False
+        self._turns: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def top(self) -> Places:
+        """The runner's places."""
+        return self._base.top
+
+    def try_take(self) -> Place | None:
+        """Borrows the place if it is free, else takes another of the runner's if one is."""
+        if self._closed:
+            return self.top.try_take()
+        if self._lost or self._turns:
+            return None
+        if self._borrowed:
+            return self.top.try_take()
+        self._borrowed = True
+        return self
+
+    async def take(self) -> Place:
+        """Waits to borrow the place, and gives what to give it back to."""
+        while True:
+            place = self.try_take()
+            if place is not None:
+                return place
+            if self._closed:
+                return await self.top.take()
+            if self._lost:
+                place = await self._base.take()
+                if not self._lost:
+                    return place
+                self._lost, self._borrowed = False, True
+                return self
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._turns.append(turn)
+            try:
+                await turn
+            finally:
+                if turn in self._turns:
+                    self._turns.remove(turn)
+                elif turn.cancelled() or not turn.done():
+                    self._next()
+
+    def give_back(self) -> None:
+        """Gives the borrowed place back to the lender, or to who waits to borrow it."""
+        self._borrowed = False
+        self._next()
+
+    def step_aside(self) -> None:
+        """Gives the borrowed place up for a while, and so does the lender, which waits for the borrower."""
+        self._borrowed = False
+        if self._turns:
+            self._next()
+        else:
+            self._lost = True
+            self._base.step_aside()
+
+    async def come_back(self) -> None:
+        """Takes the lender's place again, after it stepped aside by itself."""
+        if self._lost:
+            await self._base.take()
+            self._lost = False
+
+    def close(self) -> None:
+        """The lender has ended: its place goes back."""
+        self._closed = True
+        if not self._lost:
+            self._base.give_back()
+        while self._turns:
+            self._next()
+
+    def _next(self) -> None:
+        while self._turns:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+
+Place: TypeAlias = Places | Lent
+
+lent: ContextVar[Lent | None] = ContextVar("stageflow_lent_place", default=None)

@@ -30,6 +30,7 @@ class Plan:
         cores: what `inside` calls, for stages whose function wraps something else than a function of the user's.
         topology: who follows whom.
         output: where the plan's output comes from, or None where all outputs are.
+        sinks: the stages that nothing follows.
         scopes: of each stage, the naming scope it is in.
         inner: of each stage that contains others, the plans inside it.
         templated: whether the names have a place for the number of an item.
@@ -42,6 +43,7 @@ class Plan:
     cores: Mapping[int, Call]
     topology: Topology
     output: Source | None
+    sinks: tuple[int, ...]
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
     templated: bool

@@ -30,7 +30,7 @@ from stageflow.graph.inputs import RunInputs, of_run
 from stageflow.graph.ledger import NEVER, Ledger
 from stageflow.graph.names import stages_inside
 from stageflow.graph.outputs import StageOutputs
-from stageflow.graph.places import Places, lent
+from stageflow.graph.places import Lent, lent
 from stageflow.graph.plan import INPUT, Node, Plan
 from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH
 from stageflow.graph.shape import Call, Given
@@ -60,6 +60,7 @@ class Pool:
         "_ready",
         "_spares",
         "_tasks",
+        "_unstarted",
         "ledger",
     )
 
@@ -85,6 +86,7 @@ class Pool:
         self._inline = False
         self._first: StageError | None = None
         self._crash: BaseException | None = None
+        self._unstarted: asyncio.Task[None] | None = None  # the first worker, before its first step
         self._done: asyncio.Future[None] | None = None
         self._grace: asyncio.TimerHandle | None = None
 
@@ -93,7 +95,7 @@ class Pool:
         self._ready.extend(self.ledger.scheduler.start())
         if len(self._nodes) == 1 and self.ledger.above is not None:
             self._inline = True  # one stage, inside another: the task of that one will do
-            await self._work(spare=False)
+            await self._drain(cast("asyncio.Task[None]", asyncio.current_task()), spare=False)
         elif self._ready:
             await self._supervise()
         if self._halted:
@@ -103,7 +105,7 @@ class Pool:
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
         cancelled: asyncio.CancelledError | None = None
-        self._hire()
+        first = self._unstarted = self._hire(spare=False)
         while self._active:
             self._done = loop.create_future()
             try:
@@ -112,6 +114,9 @@ class Pool:
                 cancelled = error
                 self.ledger.run.cause = self.ledger.run.cause or "the run was cancelled"
                 self.halt()
+        while not first.done():  # cancelled before its first step, so that it never counted itself out
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([first])
         if self._grace is not None:
             self._grace.cancel()
         if self._crash is not None:
@@ -129,6 +134,9 @@ class Pool:
         running = [task for task in self._tasks if task is not current]
         for task in running:
             task.cancel()
+        if self._unstarted is not None:
+            self._unstarted = None
+            self._leave()
         if running and self._grace is None:
             loop = asyncio.get_running_loop()
             self._grace = loop.call_later(self.ledger.run.grace, self._warn)
@@ -142,48 +150,67 @@ class Pool:
             ledger.run.grace,
         )
 
-    def _hire(self, *, spare: bool = False) -> None:
+    def _hire(self, *, spare: bool) -> asyncio.Task[None]:
         # Task, not create_task: an eager task factory would run the spare before the stage it stands by for.
         task = asyncio.Task(self._work(spare=spare), loop=asyncio.get_running_loop())
         self._active += 1
         self._tasks.add(task)
-        task.add_done_callback(self._left)
+        if spare:
+            self._spares += 1
+            task.add_done_callback(self._lost)
+        return task
 
-    def _left(self, task: asyncio.Task[None]) -> None:
+    def _leave(self) -> None:
         self._active -= 1
-        self._tasks.discard(task)
-        crash = None if task.cancelled() else task.exception()
-        if crash is not None:
-            self._crash = self._crash or crash
-            self.halt()
-        if self._active:
-            return
-        if self._ready:  # whoever was to run these was cancelled before its first step
-            self._spares = 0
-            self._hire()
-        elif self._done is not None and not self._done.done():
+        if not self._active and self._done is not None and not self._done.done():
             self._done.set_result(None)
 
+    def _lost(self, spare: asyncio.Task[None]) -> None:
+        """A spare that was cancelled before its first step never counted itself out."""
+        if spare in self._tasks:
+            self._tasks.discard(spare)
+            self._spares -= 1
+            if self._ready and not self._halted:
+                self._hire(spare=True)
+            self._leave()
+
+    def _crashed(self, error: BaseException) -> None:
+        self._crash = self._crash or error
+        self.halt()
+
     async def _work(self, *, spare: bool) -> None:
+        """Drains the ready queue; what goes wrong here, rather than in a stage, ends the run."""
+        self._unstarted = None
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        try:
+            while spare and self._breathing:  # noqa: ASYNC110  (the worker it stands by for goes on at the next turn)
+                await asyncio.sleep(0)
+            await self._drain(task, spare=spare)
+        except Exception as error:  # noqa: BLE001  (the driver raises it)
+            self._crashed(error)
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._crashed(error)
+            raise
+        finally:
+            self._tasks.discard(task)
+            self._leave()
+
+    async def _drain(self, task: asyncio.Task[None], *, spare: bool) -> None:
         ledger, ready, limit = self.ledger, self._ready, self._limit
         run, values, begun, ended = ledger.run, ledger.values, ledger.begun, ledger.ended
         nodes, kinds, teller, places, held = self._nodes, self._kinds, run.teller, run.places, ledger.held
         finished, take, more = ledger.scheduler.finished, ready.popleft, ready.extend
         clock, copy = run.timer.clock, self._context.copy
-        task = cast("asyncio.Task[None]", asyncio.current_task())
+        templated, names = ledger.each or ledger.plan.templated, ledger.plan.names
         cancels = task.cancelling
         before = cancels()
         if spare:
-            while self._breathing:  # noqa: ASYNC110  (the worker it stands by for goes on at the next turn)
-                await asyncio.sleep(0)
             self._spares -= 1
             while self._spares < len(ready) - 1 and self._active < limit:
-                self._spares += 1
                 self._hire(spare=True)
         while ready:
             slot = take()
             if ready and not self._spares and self._active < limit:
-                self._spares = 1
                 self._hire(spare=True)
             result: Given
             call, source = nodes[slot]
@@ -192,11 +219,12 @@ class Pool:
             begin = NEVER
             try:
                 if places is not None and kinds[slot] is not None:
-                    held[slot] = place = places.try_take() or await places.take()
-                    context.run(lent.set, Places(1, above=place.top))
+                    held[slot] = mine = Lent(places.try_take() or await places.take())
+                    context.run(lent.set, mine)
                 begun[slot] = begin = clock()
                 if teller is not None and (kind := kinds[slot]) is not None:
-                    teller.began(ledger.name(slot), kind, ledger.attempt(slot))
+                    attempt = ledger.attempt(slot) if ledger.attempts or ledger.tried else 1
+                    teller.began(ledger.name(slot) if templated else names[slot], kind, attempt)
                 coroutine = call(RunInputs(value, ledger, slot))
                 if type(coroutine) is not CoroutineType:
                     coroutine = awaited(coroutine)
@@ -221,7 +249,7 @@ class Pool:
                 result = Failure(self._escaped(slot, error))
             finally:
                 if held and slot in held:
-                    held.pop(slot).give_back()
+                    held.pop(slot).close()
             end = clock()
             ended[slot] = end - begin
             if isinstance(result, Success) and type(output := result.unwrap()) is StageOutput and output.status is _OK:
@@ -229,7 +257,10 @@ class Pool:
                 if output.artifacts or output.events:
                     self._rode_along(slot, output)
                 if teller is not None and (kind := kinds[slot]) is not None:
-                    teller.ended(ledger.name(slot), kind, ("completed", ledger.attempt(slot), (end - begin) * 1000))
+                    attempt = ledger.attempt(slot) if ledger.attempts or ledger.tried else 1
+                    teller.completed(
+                        ledger.name(slot) if templated else names[slot], kind, attempt, (end - begin) * 1000
+                    )
                 if fresh := finished(slot, _OK):
                     more(fresh)
             else:
@@ -362,8 +393,7 @@ class Pool:
         return ok(tuple(self.ledger.values[:-1]))
 
     def _all_outputs(self) -> Result[StageOutput[object], StageError]:
-        ledger = self.ledger
-        sinks = [slot for slot, followers in enumerate(ledger.plan.topology.successors) if not followers]
+        ledger, sinks = self.ledger, self.ledger.plan.sinks
         left_out = [slot for slot in sinks if ledger.states[slot] is not _OK]
         if any(ledger.states[slot] is not _SKIP for slot in left_out) or len(left_out) == len(sinks):
             return self._settled(left_out[0], None)

@@ -7,12 +7,14 @@ from typing import Protocol, final
 from uuid import UUID
 
 from stageflow.context.pipeline import PipelineContext
+from stageflow.context.ports import StagePorts
 from stageflow.core.timer import PipelineTimer
 from stageflow.errors import StageError
-from stageflow.graph.places import Places
+from stageflow.graph.places import Place
 from stageflow.graph.plan import Atlas, Node, Plan
 from stageflow.graph.shape import Call
 from stageflow.graph.telling import Teller
+from stageflow.ports import ConfigProvider, CorrelationIds, EventSink
 
 STAGES_PER_BREATH = 64  # the loop is heard at least every so many stages,
 SECONDS_PER_BREATH = 0.005  # and at least every so many seconds
@@ -62,7 +64,11 @@ class Run:
         "atlas",
         "breath",
         "cause",
-        "context",
+        "__weakref__",
+        "_context",
+        "config",
+        "correlation",
+        "deadline",
         "defects",
         "failed",
         "finish",
@@ -71,33 +77,47 @@ class Run:
         "halt",
         "limit",
         "own",
+        "pipeline",
         "places",
+        "ports",
         "reason",
         "run_id",
+        "sink",
         "streak",
         "teller",
         "timer",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a context and a runner bring, resolved)
         self,
         atlas: Atlas,
-        context: PipelineContext,
         run_id: UUID,
+        correlation: CorrelationIds,
+        ports: StagePorts,
+        config: ConfigProvider | None,
+        sink: EventSink | None,
+        deadline: float | None,
         timer: PipelineTimer,
         teller: Teller | None,
+        pipeline: str,
     ) -> None:
+        self.pipeline = pipeline
         self.atlas = atlas
-        self.context = context
         self.run_id = run_id
+        self.correlation = correlation
+        self.ports = ports
+        self.config = config
+        self.sink = sink
+        self.deadline = deadline
         self.timer = timer
         self.teller = teller
+        self._context: PipelineContext | None = None
         self.finish = False
         self.grace = 5.0
         self.limit = 1 << 60
-        self.places: Places | None = None
+        self.places: Place | None = None
         self.around: Wrapping | None = None
-        self.halt: Callable[[], None] = _nothing_runs
+        self.halt: Callable[[], None] = nothing_runs
         self.reason: str | None = None
         self.cause = ""
         self.streak = 0
@@ -107,6 +127,22 @@ class Run:
         self.own = Identities()
         self.foreign = Identities()
 
+    @property
+    def context(self) -> PipelineContext:
+        """What the run carries, as a value; made when first asked for."""
+        if self._context is None:
+            self._context = PipelineContext(
+                self.run_id,
+                self.correlation,
+                self.ports,
+                self.config,
+                self.sink,
+                self.deadline,
+                self.timer,
+                pipeline=self.pipeline,
+            )
+        return self._context
+
     def stop(self, reason: str) -> None:
         """Ends the run as cancelled: nothing starts any more, and what runs is cancelled."""
         if self.reason is None:
@@ -115,5 +151,5 @@ class Run:
             self.halt()
 
 
-def _nothing_runs() -> None:
+def nothing_runs() -> None:
     """What halts a run that has not started: that it has a reason to stop is enough."""

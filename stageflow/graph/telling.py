@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextvars import copy_context
 from uuid import UUID
 
 from stageflow.core.output import StageEvent
 from stageflow.core.stage import StageKind
+from stageflow.errors import StageError
+from stageflow.graph.stepping import resume
 from stageflow.ports import CorrelationIds, EventSink
 
 _LOG = logging.getLogger(__name__)
@@ -35,15 +38,27 @@ class Teller:
         self._send(type, {**self._about, **data})
 
     def began(self, name: str, kind: StageKind, attempt: int) -> None:
-        """Tells that a stage started, or is tried again."""
-        what = "started" if attempt == 1 else "retrying"
-        self._send(f"stage.{name}.{what}", {**self._about, "stage": name, "kind": kind.value, "attempt": attempt})
+        """Tells that a stage started."""
+        self._send(f"stage.{name}.started", {**self._about, "stage": name, "kind": kind, "attempt": attempt})
+
+    def retrying(self, name: str, kind: StageKind, attempt: int, error: StageError | None) -> None:
+        """Tells that a stage is tried again, and what the former try failed with."""
+        why = {} if error is None else {"error": str(error), "error_type": type(error).__name__}
+        about = {**self._about, "stage": name, "kind": kind, "attempt": attempt, **why}
+        self._send(f"stage.{name}.retrying", about)
 
     def ended(self, name: str, kind: StageKind, how: tuple[str, int, float], **more: object) -> None:
         """Tells how a stage ended: the word for it, its attempts, and its milliseconds."""
         what, attempt, duration_ms = how
-        about = {**self._about, "stage": name, "kind": kind.value, "attempt": attempt, "duration_ms": duration_ms}
+        about = {**self._about, "stage": name, "kind": kind, "attempt": attempt, "duration_ms": duration_ms}
         self._send(f"stage.{name}.{what}", {**about, **more} if more else about)
+
+    def completed(self, name: str, kind: StageKind, attempt: int, duration_ms: float) -> None:
+        """Tells that a stage was OK; a method of its own, since it is told of nearly every stage."""
+        self._send(
+            f"stage.{name}.completed",
+            {**self._about, "stage": name, "kind": kind, "attempt": attempt, "duration_ms": duration_ms},
+        )
 
     def own(self, name: str, event: StageEvent) -> None:
         """Tells an event that a stage's output brought along."""
@@ -53,8 +68,7 @@ class Teller:
         """Tells the run's last event, and waits until the sinks have it."""
         for sink in self.sinks:
             try:
-                async with asyncio.timeout(LAST_EVENT_SECONDS):
-                    await sink.emit(type=type, data={**self._about, **data})
+                await _in_time(sink.emit(type=type, data={**self._about, **data}))
             except Exception:  # noqa: BLE001  (a sink never changes an outcome)
                 _LOG.exception("The sink %r did not take %s; the run's outcome stands.", sink, type)
 
@@ -72,3 +86,13 @@ class Teller:
                 sink.try_emit(type=type, data=data)
             except Exception:  # noqa: BLE001  (a sink never changes an outcome)
                 _LOG.exception("The sink %r did not take %s; the run goes on.", sink, type)
+
+
+async def _in_time(emitting: Coroutine[object, object, None]) -> None:
+    """Awaits a sink, but not for ever; one that takes the event at once costs no timer."""
+    try:
+        future = emitting.send(None)
+    except StopIteration:
+        return
+    async with asyncio.timeout(LAST_EVENT_SECONDS):
+        await resume(future, emitting, copy_context())

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 from returns.result import Failure, Success
 from typing_extensions import override
 
 from stageflow.context.inputs import StageInputs
-from stageflow.core.output import ok, skip
+from stageflow.core.output import StageOutput, ok, skip
 from stageflow.core.stage import Shape, StageStatus
 from stageflow.errors import StageError
-from stageflow.graph.errors import defect
+from stageflow.graph.errors import defect, no_result
 from stageflow.graph.inputs import of_run
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.stepping import DEEP, in_own_task
@@ -124,9 +124,16 @@ async def inside(inputs: StageInputs[object]) -> Given:
     around = of_run(inputs)
     ledger, slot = around.ledger, around.slot
     result = await ledger.core(slot)(inputs)
-    if isinstance(result, Success) and (output := result.unwrap()).status is StageStatus.OK:
-        ledger.inside[slot] = output.data
-    return result
+    output: object = result.unwrap() if isinstance(result, Success) else None
+    if isinstance(output, StageOutput):
+        if output.status is StageStatus.OK:
+            ledger.inside[slot] = cast("StageOutput[object]", output).data
+        return result
+    if isinstance(result, Failure) and isinstance(result.failure(), StageError):
+        return result
+    made = no_result(ledger.name(slot), result)
+    ledger.run.defects.add(made)
+    return Failure(made)
 
 
 def _applied(call: Call, how: Wrapper, label: str) -> Call:

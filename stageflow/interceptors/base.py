@@ -180,7 +180,7 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
             record = _record(context, StageStatus.CANCEL, began, reason="cancelled")
             try:
                 await hooks.after(context, record)
-            except Exception:  # the cancellation must go on its way
+            except Exception:  # noqa: BLE001  (the cancellation must go on its way)
                 _LOG.exception("after() of %r failed for the cancelled stage %s", hooks, context.stage.stage)
             raise
         await hooks.after(context, _recorded(context, result, began))
@@ -199,7 +199,7 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
                 return None, skip(f"fell back from {type(error).__name__}: {error}")
             if action is not ErrorAction.RETRY:
                 return attempt, attempt.result
-            inputs = inputs.next_attempt()
+            inputs = inputs.next_attempt(error)
             context = InterceptorContext(inputs.context, inputs.value)
 
 

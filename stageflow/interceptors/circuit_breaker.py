@@ -146,6 +146,7 @@ class CircuitBreakerInterceptor(BaseInterceptor[CircuitOpenError]):
         reset_after: seconds until one call, the probe, is let through.
         counts: which errors count as failures; others count as successes.
         clock: the time in seconds, monotonic.
+        on_change: called with the stage's name and the states before and after, where the kind of state changes.
 
     Raises:
         ValueError: failures are less than 1, or the time is negative.
@@ -155,6 +156,7 @@ class CircuitBreakerInterceptor(BaseInterceptor[CircuitOpenError]):
     reset_after: float = 30.0
     counts: Callable[[StageError], bool] = counts_always
     clock: Callable[[], float] = time.monotonic
+    on_change: Callable[[str, BreakerState, BreakerState], object] | None = None
 
     def __post_init__(self) -> None:
         if self.failures < 1:
@@ -166,24 +168,33 @@ class CircuitBreakerInterceptor(BaseInterceptor[CircuitOpenError]):
     def wrap(self, call: StageFunction[_A, _B, _E1], /) -> StageFunction[_A, _B, _E1 | CircuitOpenError]:
         state: BreakerState = Closed()
 
-        def ended(ticket: int, verdict: Verdict) -> None:
+        def moved(stage: str, to: BreakerState) -> None:
             nonlocal state
+            before, state = state, to
+            if self.on_change is not None and type(before) is not type(to):
+                self.on_change(stage, before, to)
+
+        def ended(inputs: StageInputs[_A], ticket: int, verdict: Verdict) -> None:
             now = self.clock()
-            state = settle(state, ticket, verdict, now=now, failures=self.failures, reset_after=self.reset_after)
+            to = settle(state, ticket, verdict, now=now, failures=self.failures, reset_after=self.reset_after)
+            if to is not state:
+                moved(inputs.context.stage, to)
 
         async def run_guarded(inputs: StageInputs[_A], /) -> Result[StageOutput[_B], _E1 | CircuitOpenError]:
-            nonlocal state
             now = self.clock()
-            state, ticket = admit(state, now)
+            to, ticket = admit(state, now)
+            if to is not state:
+                moved(inputs.context.stage, to)
             if ticket is None:
                 return Failure(_refusal(inputs, state, now))
             try:
                 attempt = await attempted(call, inputs)
             except asyncio.CancelledError:
-                ended(ticket, Verdict.CANCELLED)
+                ended(inputs, ticket, Verdict.CANCELLED)
                 raise
             error = attempt.error
-            ended(ticket, Verdict.FAILED if error is not None and self.counts(error) else Verdict.SUCCEEDED)
+            failed = error is not None and self.counts(error)
+            ended(inputs, ticket, Verdict.FAILED if failed else Verdict.SUCCEEDED)
             return attempt.settled()
 
         return run_guarded

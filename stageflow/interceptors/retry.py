@@ -94,7 +94,7 @@ class RetryInterceptor(BaseInterceptor[Never]):
                     return attempt.settled()
                 async with Aside(inputs):
                     await self.sleep(delay)
-                inputs = inputs.next_attempt()
+                inputs = inputs.next_attempt(attempt.error)
             return await call(inputs)
 
         return run_retried

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Generator, Iterator
+from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
-from returns.result import Failure, Success
+from returns.result import Failure
 
-from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageStatus
 from stageflow.errors import RunStoreError, StageError
 from stageflow.graph.ledger import Ledger
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, Skipped
 from stageflow.graph.pool import Pool
 from stageflow.graph.report import RunReport
-from stageflow.graph.run import Run
+from stageflow.graph.run import Run, nothing_runs
 from stageflow.graph.shape import Given
 from stageflow.ports import RunStore
 
 _T = TypeVar("_T")
 
 
-async def execute(run: Run, value: object, pipeline: str, store: RunStore | None) -> Outcome:
+async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
     """Runs a graph, tells sinks and the store, and gives the outcome."""
+    pipeline = run.pipeline
     if run.teller is not None:
         run.teller.tell("pipeline.created", pipeline=pipeline)
     if store is not None:
-        correlation = run.context.correlation.as_mapping()
+        correlation = run.correlation.as_mapping()
         await _kept(run, store.create_run(run.run_id, pipeline=pipeline, **correlation))
     if run.teller is not None:
         run.teller.tell("pipeline.started", pipeline=pipeline)
@@ -36,33 +36,31 @@ async def execute(run: Run, value: object, pipeline: str, store: RunStore | None
     run.halt = pool.halt
     if run.reason is not None:
         pool.halt()
-    with _deadline(run):
-        try:
-            result = await pool.drive()
-        except asyncio.CancelledError:
-            cancelled = Cancelled(run.reason or run.cause or "the run was cancelled", _report(pool.ledger))
-            await _uninterrupted(_ended(run, cancelled, pipeline, store))
-            raise
+    timer = _deadline(run)
+    try:
+        result = await pool.drive()
+    except asyncio.CancelledError:
+        cancelled = Cancelled(run.reason or run.cause or "the run was cancelled", _report(pool.ledger))
+        await _uninterrupted(_ended(run, cancelled, store))
+        raise
+    finally:
+        run.halt = nothing_runs  # also breaks the one cycle of references there is, so that no run waits for the GC
+        if timer is not None:
+            timer.cancel()
     outcome = _outcome(pool.ledger, result)
     if run.teller is not None or store is not None:
-        await _ended(run, outcome, pipeline, store)
+        await _ended(run, outcome, store)
     return outcome
 
 
-@contextlib.contextmanager
-def _deadline(run: Run) -> Generator[None]:
-    seconds = run.context.deadline
+def _deadline(run: Run) -> asyncio.TimerHandle | None:
+    seconds = run.deadline
     if seconds is None:
-        yield
-        return
-    timer = asyncio.get_running_loop().call_later(seconds, run.stop, f"the run's deadline of {seconds:g} s has passed")
-    try:
-        yield
-    finally:
-        timer.cancel()
+        return None
+    return asyncio.get_running_loop().call_later(seconds, run.stop, f"the run's deadline of {seconds:g} s has passed")
 
 
-async def _ended(run: Run, outcome: Outcome, pipeline: str, store: RunStore | None) -> None:
+async def _ended(run: Run, outcome: Outcome, store: RunStore | None) -> None:
     """Tells how the run ended: the store first, so that whoever hears the last event finds it there."""
     word, status, more = _words(outcome)
     try:
@@ -72,7 +70,9 @@ async def _ended(run: Run, outcome: Outcome, pipeline: str, store: RunStore | No
     finally:
         if run.teller is not None:
             duration = outcome.report.duration_ms
-            await run.teller.last(f"pipeline.{word}", pipeline=pipeline, status=status, duration_ms=duration, **more)
+            await run.teller.last(
+                f"pipeline.{word}", pipeline=run.pipeline, status=status, duration_ms=duration, **more
+            )
 
 
 def _words(outcome: Outcome) -> tuple[str, str, dict[str, object]]:
@@ -107,25 +107,24 @@ async def _uninterrupted(awaitable: Awaitable[_T]) -> _T:
 def _report(ledger: Ledger) -> RunReport:
     run = ledger.run
     duration = run.timer.elapsed_ms()
-    return RunReport(run.run_id, run.context.correlation, run.timer.started_at, duration, ledger=ledger)
+    return RunReport(run.run_id, run.correlation, run.timer.started_at, duration, ledger=ledger)
 
 
 def _outcome(ledger: Ledger, result: Given) -> Outcome:
     run, report = ledger.run, _report(ledger)
     if run.reason is not None:
         return Cancelled(run.reason, report)
-    match result:
-        case Success(StageOutput(status=StageStatus.OK, data=data)):
-            return Completed(data, report)
-        case Success(StageOutput(status=StageStatus.SKIP, reason=reason)):
-            return Skipped(reason, report)
-        case Failure(StageError() as last):
-            errors = tuple(_failures(ledger)) or (last,)
-            ids = {id(error) for error in errors}
-            first = next((error for error in run.failed if id(error) in ids), errors[0])
-            return Failed(first, errors, report)
-        case _:
-            return Cancelled(run.cause or "the run was cancelled", report)
+    if isinstance(result, Failure):
+        errors = tuple(_failures(ledger)) or (result.failure(),)
+        ids = {id(error) for error in errors}
+        first = next((error for error in run.failed if id(error) in ids), errors[0])
+        return Failed(first, errors, report)
+    output = result.unwrap()
+    if output.status is StageStatus.OK:
+        return Completed(output.data, report)
+    if output.status is StageStatus.SKIP:
+        return Skipped(output.reason, report)
+    return Cancelled(run.cause or "the run was cancelled", report)
 
 
 def _failures(ledger: Ledger) -> Iterator[StageError]:

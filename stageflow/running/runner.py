@@ -47,6 +47,7 @@ class _Settings:
     deadline: float | None
     places: Places | None
     interceptors: tuple[Wraps, ...] = ()
+    hooks: tuple[BaseInterceptor[StageError], ...] = ()  # the interceptors that see runs begin and end
 
 
 @dataclass(slots=True, eq=False)
@@ -111,8 +112,9 @@ class Runner(Generic[_X]):
     def using(self: Runner[_E1], interceptor: Interceptor[_E2], /) -> Runner[_E1 | _E2]:
         """The same runner, with every stage wrapped in one more interceptor: the last is the outermost."""
         made: Runner[_E1 | _E2] = object.__new__(Runner)
-        wraps = cast("Wraps", interceptor)
-        made._settings = replace(self._settings, interceptors=(*self._settings.interceptors, wraps))
+        interceptors = (*self._settings.interceptors, cast("Wraps", interceptor))
+        hooks = tuple([one for one in interceptors if isinstance(one, BaseInterceptor) and one.sees_runs])
+        made._settings = replace(self._settings, interceptors=interceptors, hooks=hooks)
         made._state = _State()
         return made
 
@@ -177,7 +179,7 @@ class Runner(Generic[_X]):
             begun.append(True)
             if watchers:
                 former = run.teller.sinks if run.teller is not None else ()
-                run.teller = Teller((*former, *watchers), run.run_id, run.context.correlation)
+                run.teller = Teller((*former, *watchers), run.run_id, run.correlation)
             return await self._execute(run, graph, value)
 
         def watch(sink: EventSink) -> None:
@@ -202,18 +204,20 @@ class Runner(Generic[_X]):
     async def drive(self, graph: AnyGraph, value: object, context: PipelineContext | None) -> Outcome:
         """Runs a graph, whatever its types: what `run` and the pipelines' own ``run`` are made of."""
         run = self._run_of(graph, context)
-        if self._hooks():  # what they set in the context is for the stages, not for the caller
+        if self._settings.hooks:  # what they set in the context is for the stages, not for the caller
             return await asyncio.get_running_loop().create_task(self._execute(run, graph, value))
         return await self._execute(run, graph, value)
 
     async def _execute(self, run: Run, graph: AnyGraph, value: object) -> Outcome:
         self._state.active.setdefault(run, None)
-        hooks = self._hooks()
+        hooks = self._settings.hooks
         ended: Outcome | BaseException | None = None
+        started: list[BaseInterceptor[StageError]] = []
         try:
             for hook in hooks:
                 hook.run_started(run.context)
-            ended = outcome = await execute(run, value, graph.name, self._settings.store)
+                started.append(hook)
+            ended = outcome = await execute(run, value, self._settings.store)
         except BaseException as error:
             ended = error
             raise
@@ -222,41 +226,31 @@ class Runner(Generic[_X]):
         finally:
             self._forget(run)
             if ended is not None:
-                for hook in reversed(hooks):
-                    hook.run_ended(run.context, ended)
-
-    def _hooks(self) -> list[BaseInterceptor[StageError]]:
-        return [
-            interceptor
-            for interceptor in self._settings.interceptors
-            if isinstance(interceptor, BaseInterceptor) and interceptor.sees_runs
-        ]
+                _tell_ended(run, started, ended)
 
     def _run_of(self, graph: AnyGraph, given: PipelineContext | None) -> Run:
         settings, state = self._settings, self._state
         if state.closed:
             raise RuntimeError("This runner was closed when its `async with` ended. Make another one.")
         context = given or _NO_CONTEXT
-        ports = context.ports.over(settings.ports) if given is not None else settings.ports
+        ports = context.ports.over(settings.ports)
         missing = [(key, stage) for key, stage in graph.atlas.requires if key not in ports]
         if missing:
             raise MissingPortError("\n".join(missing_port(key, stage) for key, stage in missing))
         run_id = context.run_id or context.correlation.run_id or uuid4()
-        timer = context.timer or PipelineTimer()
         sink = context.sink or settings.sink or get_event_sink()
-        full = PipelineContext(
+        run = Run(
+            graph.atlas,
             run_id,
             context.correlation,
             ports,
             _over(context.config, settings.config),
             sink,
             settings.deadline if context.deadline is None else context.deadline,
-            timer,
-            context.outputs,
+            context.timer or PipelineTimer(),
+            None if isinstance(sink, NoOpEventSink) else Teller((sink,), run_id, context.correlation),
+            graph.name,
         )
-        silent = isinstance(sink, NoOpEventSink)
-        teller = None if silent else Teller((sink,), run_id, context.correlation)
-        run = Run(graph.atlas, full, run_id, timer, teller)
         run.finish = settings.finish
         if settings.places is not None:
             borrowed = lent.get()
@@ -271,6 +265,18 @@ class Runner(Generic[_X]):
 
 
 _NO_CONTEXT = PipelineContext()
+
+
+def _tell_ended(run: Run, hooks: list[BaseInterceptor[StageError]], ended: Outcome | BaseException) -> None:
+    """Tells those that saw the run start, in reverse; what one raises keeps no other from hearing, and goes last."""
+    raised: list[Exception] = []
+    for hook in reversed(hooks):
+        try:
+            hook.run_ended(run.context, ended)
+        except Exception as error:  # noqa: BLE001  (it is raised when all have heard)
+            raised.append(error)
+    if raised:
+        raise raised[0]
 
 
 def _graph_of(pipeline: object) -> AnyGraph:
