@@ -40,6 +40,18 @@ class RunRecord:
     created_at: datetime
     updated_at: datetime
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
+
+    @override
+    def __hash__(self) -> int:
+        return hash((self.run_id, self.status, self.updated_at))
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        # A mapping proxy does not pickle.
+        return (RunRecord, (self.run_id, self.status, dict(self.metadata), self.created_at, self.updated_at))
+
 
 class RunStore(Protocol):
     """Where runs and their statuses are kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Generic, Protocol, overload
 
 from returns.result import Result
@@ -73,6 +74,8 @@ class StageInputs(Generic[_V]):
         """
         again: StageInputs[_V] = StageInputs(self._value, ports=self._ports)
         again._attempt = self._attempt + 1
+        if self._context is not None:
+            again._context = replace(self._context, attempt=again._attempt)
         return again
 
     @overload

@@ -17,7 +17,7 @@ _DEEPEST = 20  # what is nested deeper is written as its repr
 _LONGEST = 10_000  # bits: Python refuses to write longer numbers in decimals
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -39,7 +39,7 @@ class JsonLinesEventSink:
 
     __slots__ = ("_file", "_now", "_path")
 
-    def __init__(self, path: str | os.PathLike[str], *, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, now: Callable[[], datetime] = _utc_now) -> None:
         self._path = Path(path)
         self._now = now
         try:

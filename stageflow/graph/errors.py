@@ -54,12 +54,12 @@ def no_result(stage: str, given: object) -> StageExecutionError:
     """The defect of a stage that returned what is no Result of a `StageOutput`."""
     match cast("Success[object] | Failure[object] | None", given):
         case Success(inner) if not isinstance(inner, StageOutput):
-            what, fix = f"Success({inner!r})", f"Return ok({inner!r})"
+            fix = f"Return ok({inner!r})"
         case Failure(inner):
-            what, fix = f"Failure({inner!r})", "Return fail(...) with a StageError"
+            fix = f"Return fail(...) with a StageError in place of {inner!r}"
         case _:
-            what, fix = f"{given!r} ({type(given).__name__})", "Return ok(...), skip(...), cancel(...) or fail(...)"
+            fix = "Return ok(...), skip(...), cancel(...) or fail(...)"
     return StageExecutionError(
-        f'Stage "{stage}" returned {what}, which is no Result of a StageOutput. {fix}, or decorate it with @lift.',
+        f'Stage "{stage}" returned {given!r}, which is no Result of a StageOutput. {fix}, or decorate it with @lift.',
         stage=stage,
     )

@@ -74,7 +74,7 @@ class Lent:
         self._borrowed = False
         self._lost = False  # given up, while whoever borrowed it, or the lender, waits for something else
         self._closed = False
-        self._turns: deque[asyncio.Future[None]] = deque()
+        self._turns: deque[asyncio.Future[bool]] = deque()
 
     @property
     def top(self) -> Places:
@@ -106,27 +106,24 @@ class Lent:
                     return place
                 self._lost, self._borrowed = False, True
                 return self
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self._turns.append(turn)
             try:
-                await turn
-            finally:
-                if turn in self._turns:
-                    self._turns.remove(turn)
-                elif turn.cancelled() or not turn.done():
-                    self._next()
+                if await turn:
+                    return self
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled() and turn.result():
+                    self.give_back()  # granted and cancelled in one tick: pass it on
+                raise
 
     def give_back(self) -> None:
         """Gives the borrowed place back to the lender, or to who waits to borrow it."""
-        self._borrowed = False
-        self._next()
+        self._borrowed = self._pass_on(granted=True)
 
     def step_aside(self) -> None:
         """Gives the borrowed place up for a while, and so does the lender, which waits for the borrower."""
-        self._borrowed = False
-        if self._turns:
-            self._next()
-        else:
+        self._borrowed = self._pass_on(granted=True)
+        if not self._borrowed:
             self._lost = True
             self._base.step_aside()
 
@@ -141,15 +138,17 @@ class Lent:
         self._closed = True
         if not self._lost:
             self._base.give_back()
-        while self._turns:
-            self._next()
+        while self._pass_on(granted=False):
+            pass
 
-    def _next(self) -> None:
+    def _pass_on(self, *, granted: bool) -> bool:
+        """Wakes who has waited longest: with the place, or to look for one elsewhere."""
         while self._turns:
             turn = self._turns.popleft()
             if not turn.done():
-                turn.set_result(None)
-                return
+                turn.set_result(granted)
+                return True
+        return False
 
 
 Place: TypeAlias = Places | Lent

@@ -32,7 +32,7 @@ from stageflow.graph.names import stages_inside
 from stageflow.graph.outputs import StageOutputs
 from stageflow.graph.places import Lent, lent
 from stageflow.graph.plan import INPUT, Node, Plan
-from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH
+from stageflow.graph.run import STAGES_PER_BREATH
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.stepping import awaited, resume
 
@@ -46,7 +46,6 @@ class Pool:
 
     __slots__ = (
         "_active",
-        "_breathing",
         "_context",
         "_crash",
         "_done",
@@ -81,8 +80,7 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0
         self._spares = 0
-        self._halted = False
-        self._breathing = False
+        self._halted = 0
         self._inline = False
         self._first: StageError | None = None
         self._crash: BaseException | None = None
@@ -95,10 +93,14 @@ class Pool:
         self._ready.extend(self.ledger.scheduler.start())
         if len(self._nodes) == 1 and self.ledger.above is not None:
             self._inline = True  # one stage, inside another: the task of that one will do
-            await self._drain(cast("asyncio.Task[None]", asyncio.current_task()), spare=False)
+            try:
+                await self._drain(cast("asyncio.Task[None]", asyncio.current_task()), spare=False)
+            except asyncio.CancelledError:
+                self.ledger.scheduler.close()
+                raise
         elif self._ready:
             await self._supervise()
-        if self._halted:
+        if self._halted or self.ledger.run.reason is not None:
             self.ledger.scheduler.close()
         return self._result()
 
@@ -119,21 +121,22 @@ class Pool:
                 await asyncio.wait([first])
         if self._grace is not None:
             self._grace.cancel()
-        if self._crash is not None:
-            raise self._crash
+        if self._crash is not None and (cancelled is None or isinstance(self._crash, Exception)):
+            raise self._crash  # an interrupt has gone through the loop already, which is what cancels us then
         if cancelled is not None:
             self.ledger.scheduler.close()
             raise cancelled
 
     def halt(self) -> None:
         """Starts nothing more, and cancels what runs; each call tells those that run again."""
-        self._halted = True
+        self._halted += 1
         self.ledger.scheduler.halt()
         self._ready.clear()
         current = asyncio.current_task()
         running = [task for task in self._tasks if task is not current]
         for task in running:
-            task.cancel()
+            if task.cancelling() < self._halted:  # else told by whoever told us: a second time would break its cleanup
+                task.cancel()
         if self._unstarted is not None:
             self._unstarted = None
             self._leave()
@@ -150,15 +153,17 @@ class Pool:
             ledger.run.grace,
         )
 
-    def _hire(self, *, spare: bool) -> asyncio.Task[None]:
+    def _hire(self, *, spare: bool = True) -> asyncio.Task[None]:
         # Task, not create_task: an eager task factory would run the spare before the stage it stands by for.
         task = asyncio.Task(self._work(spare=spare), loop=asyncio.get_running_loop())
         self._active += 1
         self._tasks.add(task)
-        if spare:
-            self._spares += 1
-            task.add_done_callback(self._lost)
         return task
+
+    def _stand_by(self) -> None:
+        spare = self._hire()
+        self._spares += 1
+        spare.add_done_callback(self._lost)
 
     def _leave(self) -> None:
         self._active -= 1
@@ -171,7 +176,7 @@ class Pool:
             self._tasks.discard(spare)
             self._spares -= 1
             if self._ready and not self._halted:
-                self._hire(spare=True)
+                self._stand_by()
             self._leave()
 
     def _crashed(self, error: BaseException) -> None:
@@ -181,15 +186,16 @@ class Pool:
     async def _work(self, *, spare: bool) -> None:
         """Drains the ready queue; what goes wrong here, rather than in a stage, ends the run."""
         self._unstarted = None
-        task = cast("asyncio.Task[None]", asyncio.current_task())
+        task, run = cast("asyncio.Task[None]", asyncio.current_task()), self.ledger.run
         try:
-            while spare and self._breathing:  # noqa: ASYNC110  (the worker it stands by for goes on at the next turn)
-                await asyncio.sleep(0)
+            while run.breathing is not None:  # the loop is being heard, and whoever breathes is about to go on
+                await asyncio.shield(run.breathing)
             await self._drain(task, spare=spare)
         except Exception as error:  # noqa: BLE001  (the driver raises it)
             self._crashed(error)
         except (KeyboardInterrupt, SystemExit) as error:
             self._crashed(error)
+            task.add_done_callback(asyncio.Task.exception)  # the loop raises it: the task need not report it as lost
             raise
         finally:
             self._tasks.discard(task)
@@ -207,11 +213,14 @@ class Pool:
         if spare:
             self._spares -= 1
             while self._spares < len(ready) - 1 and self._active < limit:
-                self._hire(spare=True)
+                self._stand_by()
         while ready:
+            if run.breathing is not None:
+                await asyncio.shield(run.breathing)
+                continue
             slot = take()
             if ready and not self._spares and self._active < limit:
-                self._hire(spare=True)
+                self._stand_by()
             result: Given
             call, source = nodes[slot]
             value = tuple([values[one] for one in source]) if isinstance(source, tuple) else values[source]
@@ -234,7 +243,6 @@ class Pool:
                     result = stop.value
                 else:
                     result = await resume(future, coroutine, context)  # pyright: ignore[reportUnknownArgumentType]
-                    run.streak = 0
             except asyncio.CancelledError as error:
                 if self._inline and cancels() > before:
                     self._stopped(slot, begin, clock())
@@ -268,15 +276,8 @@ class Pool:
             if cancels() > before and not self._inline:  # a stage cancelled the task it was given
                 await _flush(task)
             run.streak = streak = run.streak + 1
-            if streak >= STAGES_PER_BREATH or end > run.breath:
-                run.streak = 0
-                if not self._halted:
-                    self._breathing = True
-                    try:
-                        await asyncio.sleep(0)
-                    finally:
-                        self._breathing = False
-                run.breath = clock() + SECONDS_PER_BREATH
+            if (streak >= STAGES_PER_BREATH or end > run.breath) and run.breathing is None:
+                run.breathe()
 
     def _escaped(self, slot: int, error: BaseException) -> StageError:
         made = defect(self.ledger.name(slot), error)
@@ -330,7 +331,8 @@ class Pool:
         elif kind is None and output.status is _SKIP:
             self._tell_skipped(slot)
         if output.status is _CANCEL:
-            self._halted = True
+            ledger.scheduler.halt()
+            self._ready.clear()
             ledger.run.stop(ledger.why(slot))
 
     def _failed(self, slot: int, error: StageError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, final
 from uuid import UUID
@@ -53,6 +54,7 @@ class Run:
         cause: what first made stages stop: of a stage that never started, the report gives this as the reason.
         streak: stages since the loop was last heard.
         breath: when the loop is to be heard again, on the run's clock.
+        breathing: while the loop is being heard, what every worker of the run waits for.
         failed: what stages failed with, in time, handled or not.
         defects: errors made from what escaped a stage; `.recover` lets them pass.
         own: under a runner's interceptors, what came from stages themselves.
@@ -63,6 +65,7 @@ class Run:
         "around",
         "atlas",
         "breath",
+        "breathing",
         "cause",
         "__weakref__",
         "_context",
@@ -121,6 +124,7 @@ class Run:
         self.reason: str | None = None
         self.cause = ""
         self.streak = 0
+        self.breathing: asyncio.Future[None] | None = None
         self.breath = timer.clock() + SECONDS_PER_BREATH
         self.failed: list[StageError] = []
         self.defects = Identities()
@@ -149,6 +153,20 @@ class Run:
             self.reason = reason
             self.cause = self.cause or reason
             self.halt()
+
+
+    def breathe(self) -> None:
+        """Has the workers of the run wait until the loop has been heard: one turn of it."""
+        loop = asyncio.get_running_loop()
+        self.breathing = loop.create_future()
+        loop.call_soon(self._breathed, self.breathing)
+
+    def _breathed(self, breathing: asyncio.Future[None]) -> None:
+        self.breathing = None
+        self.streak = 0
+        self.breath = self.timer.clock() + SECONDS_PER_BREATH
+        if not breathing.done():
+            breathing.set_result(None)
 
 
 def nothing_runs() -> None:

@@ -95,8 +95,9 @@ def _merged(wires: list[Wire], problems: list[str]) -> list[Wire]:
     kept: dict[Shape, Wire] = {}
     merged: list[Wire] = []
     for wire in wires:
-        known = kept.setdefault(wire.stage, wire)
-        if known is wire:
+        known = kept.get(wire.stage)
+        if known is None:
+            kept[wire.stage] = wire
             merged.append(wire)
         elif known.after != wire.after:
             problems.append(say.duplicate_handle(wire.stage.label))

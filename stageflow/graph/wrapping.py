@@ -8,6 +8,7 @@ executor finds at the stage's place in the graph.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, cast, runtime_checkable
@@ -127,7 +128,7 @@ async def inside(inputs: StageInputs[object]) -> Given:
     output: object = result.unwrap() if isinstance(result, Success) else None
     if isinstance(output, StageOutput):
         if output.status is StageStatus.OK:
-            ledger.inside[slot] = cast("StageOutput[object]", output).data
+            ledger.inside[slot] = output.data
         return result
     if isinstance(result, Failure) and isinstance(result.failure(), StageError):
         return result
@@ -172,9 +173,13 @@ def _or_none(call: Call) -> Call:
 def _settled(call: Call, label: str) -> Call:
     async def run_settled(inputs: StageInputs[object]) -> Given:
         around = of_run(inputs)
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
         try:
             result = await call(inputs)
-        except Exception as escaped:  # noqa: BLE001  (a defect is a value here)
+        except (Exception, asyncio.CancelledError) as escaped:  # noqa: BLE001  (a defect is a value here)
+            if isinstance(escaped, asyncio.CancelledError) and task is not None and task.cancelling() > before:
+                raise
             result = Failure(defect(around.ledger.name(around.slot) or label, escaped))
         if isinstance(result, Failure):
             error = result.failure()

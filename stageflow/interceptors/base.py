@@ -139,7 +139,8 @@ class Attempt(Generic[_B, _E1]):
     @property
     def error(self) -> StageError | None:
         """What it failed with, if it did."""
-        return self.result.failure() if isinstance(self.result, Failure) else None
+        failure: object = self.result.failure() if isinstance(self.result, Failure) else None
+        return failure if isinstance(failure, StageError) else None  # what is no error is the executor's to refuse
 
     def settled(self) -> Result[StageOutput[_B], _E1]:
         """The result; what escaped goes on its way as an exception, so that it stays a defect."""
@@ -199,6 +200,7 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
                 return None, skip(f"fell back from {type(error).__name__}: {error}")
             if action is not ErrorAction.RETRY:
                 return attempt, attempt.result
+            await asyncio.sleep(0)  # a hook may retry for ever: the loop must hear a deadline meanwhile
             inputs = inputs.next_attempt(error)
             context = InterceptorContext(inputs.context, inputs.value)
 

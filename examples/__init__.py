@@ -1,0 +1,1 @@
+"""Real programs on stageflow, to run, to read and to copy from."""

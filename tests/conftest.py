@@ -1,0 +1,83 @@
+"""What tests of every kind share: golden texts, a clock that tests control, a sink that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from stageflow import PipelineTimer
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares a text with a golden file, whose name is relative to ``tests/golden``, without its suffix."""
+
+    def check(name: str, text: str) -> None:
+        path = GOLDEN / f"{name}.txt"
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text + "\n", encoding="utf-8")
+        assert path.exists(), f"{path} is not there: run pytest --update-golden, and read what it writes."
+        assert text + "\n" == path.read_text(encoding="utf-8")
+
+    return check
+
+
+class Clock:
+    """Seconds on a monotonic clock, which move only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+    def timer(self) -> PipelineTimer:
+        """A run's timer on this clock, started on the first of January 2026."""
+        return PipelineTimer(clock=self, wall=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until the test advances it."""
+    return Clock()
+
+
+class Told:
+    """A sink that keeps what it was told, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Mapping[str, object]]] = []
+
+    @property
+    def types(self) -> list[str]:
+        return [type for type, _ in self.events]
+
+    def data(self, type: str) -> Mapping[str, object]:
+        """The data of the one event of this type."""
+        (found,) = [data for told, data in self.events if told == type]
+        return found
+
+    def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+        self.events.append((type, data or {}))
+
+    async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+        self.try_emit(type=type, data=data)
+
+
+@pytest.fixture
+def told() -> Told:
+    """A sink that keeps every event."""
+    return Told()
