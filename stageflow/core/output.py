@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Generic, Never, cast, final, overload
 
+from returns.primitives.container import BaseContainer
 from returns.result import Failure, Result, Success
 from typing_extensions import TypeVar, override
 
@@ -185,10 +186,14 @@ def ok(
     """
     if artifacts or events:
         return Success(StageOutput(_OK, data, "", tuple(artifacts), tuple(events)))
-    return Success(StageOutput(_OK, data))
+    success = cast("Success[StageOutput[_T]]", _new(Success))
+    _fill(success, StageOutput(_OK, data))
+    return success
 
 
-_OK = StageStatus.OK
+# Every stage of every run makes a Success: made past its two __init__s, as unpickling does, it costs a third.
+_OK, _new = StageStatus.OK, object.__new__
+_fill = cast("Callable[[object, object], None]", BaseContainer.__dict__["_inner_value"].__set__)
 
 
 def skip(reason: str) -> Result[StageOutput[Never], Never]:

@@ -33,7 +33,7 @@ class Ledger:
         notes: why a stage did not end OK: its error, or the reason.
         riders: outputs that brought artifacts or events along.
         attempts: attempts of each stage after its first, where there were any.
-        tried: attempts of the stage around this one before this execution.
+        tried: attempts of each stage in former executions of the same, where what is around was tried again.
         children: the executions inside this one, by stage and plan.
         held: where the runner has a limit, the place that each running stage holds.
     """
@@ -70,14 +70,13 @@ class Ledger:
         self.slot = slot
         self.each = each
         self.items: tuple[int, ...] = ()
-        self.tried = 0
+        self.tried: Sequence[int] = ()
         self.nodes: Sequence[Node] = plan.nodes
         self._cores: Mapping[int, Call] = plan.cores
         if run.around is not None:
             self.nodes, self._cores = run.around.wired(plan)
         if above is not None:
             self.items = (*above.items, slot) if above.each else above.items
-            self.tried = above.tried + above.attempts.get(slot, 0)
         if each:
             items = _items(value)
             self.values: list[object] = [*items, items]
@@ -96,6 +95,9 @@ class Ledger:
         self.children: dict[tuple[int, Plan], Ledger] = {}
         self.held: dict[int, Lent] = {}
         if above is not None:
+            former = above.children.get((slot, plan))
+            if former is not None and len(former.states) == len(self.states):
+                self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
             above.children[slot, plan] = self
 
     def name(self, slot: int) -> str:
@@ -123,7 +125,7 @@ class Ledger:
 
     def attempt(self, slot: int) -> int:
         """How often a stage has been tried."""
-        return 1 + self.tried + self.attempts.get(slot, 0)
+        return 1 + (self.tried[slot] if self.tried else 0) + self.attempts.get(slot, 0)
 
     def why(self, slot: int) -> str:
         """Why a stage did not end OK, in words that name where it began."""

@@ -96,16 +96,11 @@ class Lent:
         """Waits to borrow the place, and gives what to give it back to."""
         while True:
             place = self.try_take()
-            if place is not None:
-                return place
-            if self._closed:
-                return await self.top.take()
+            if place is not None or self._closed:
+                return place or await self.top.take()
             if self._lost:
                 place = await self._base.take()
-                if not self._lost:
-                    return place
-                self._lost, self._borrowed = False, True
-                return self
+                return self if self._regained() else place
             turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self._turns.append(turn)
             try:
@@ -115,6 +110,12 @@ class Lent:
                 if turn.done() and not turn.cancelled() and turn.result():
                     self.give_back()  # granted and cancelled in one tick: pass it on
                 raise
+
+    def _regained(self) -> bool:
+        """Makes a place of the runner's the lender's again, where that was given up and no other has been first."""
+        regained, self._lost = self._lost, False
+        self._borrowed = self._borrowed or regained
+        return regained
 
     def give_back(self) -> None:
         """Gives the borrowed place back to the lender, or to who waits to borrow it."""

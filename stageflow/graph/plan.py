@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -47,6 +47,14 @@ class Plan:
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
     templated: bool
+    _told: dict[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+
+    def told(self, what: str) -> Sequence[str]:
+        """Of each stage, the type of the event that this happened to it; made once, where a sink asks."""
+        found = self._told.get(what)
+        if found is None:
+            found = self._told[what] = [f"stage.{name}.{what}" for name in self.names]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

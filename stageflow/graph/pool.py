@@ -84,7 +84,7 @@ class Pool:
         self._inline = False
         self._first: StageError | None = None
         self._crash: BaseException | None = None
-        self._unstarted: asyncio.Task[None] | None = None  # the first worker, before its first step
+        self._unstarted: set[asyncio.Task[None]] = set()  # of the workers, those before their first step
         self._done: asyncio.Future[None] | None = None
         self._grace: asyncio.TimerHandle | None = None
 
@@ -107,7 +107,7 @@ class Pool:
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
         cancelled: asyncio.CancelledError | None = None
-        first = self._unstarted = self._hire(spare=False)
+        self._hire(spare=False)
         while self._active:
             self._done = loop.create_future()
             try:
@@ -116,9 +116,10 @@ class Pool:
                 cancelled = error
                 self.ledger.run.cause = self.ledger.run.cause or "the run was cancelled"
                 self.halt()
-        while not first.done():  # cancelled before its first step, so that it never counted itself out
+        while self._tasks:  # cancelled before their first step: they are about to end
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([first])
+                await asyncio.wait(self._tasks)
+            self._tasks = {task for task in self._tasks if not task.done()}
         if self._grace is not None:
             self._grace.cancel()
         if self._crash is not None and (cancelled is None or isinstance(self._crash, Exception)):
@@ -137,9 +138,9 @@ class Pool:
         for task in running:
             if task.cancelling() < self._halted:  # else told by whoever told us: a second time would break its cleanup
                 task.cancel()
-        if self._unstarted is not None:
-            self._unstarted = None
+        for _ in range(len(self._unstarted)):  # cancelled before their first step, they never count themselves out
             self._leave()
+        self._unstarted.clear()
         if running and self._grace is None:
             loop = asyncio.get_running_loop()
             self._grace = loop.call_later(self.ledger.run.grace, self._warn)
@@ -153,31 +154,18 @@ class Pool:
             ledger.run.grace,
         )
 
-    def _hire(self, *, spare: bool = True) -> asyncio.Task[None]:
+    def _hire(self, *, spare: bool = True) -> None:
         # Task, not create_task: an eager task factory would run the spare before the stage it stands by for.
         task = asyncio.Task(self._work(spare=spare), loop=asyncio.get_running_loop())
         self._active += 1
         self._tasks.add(task)
-        return task
-
-    def _stand_by(self) -> None:
-        spare = self._hire()
-        self._spares += 1
-        spare.add_done_callback(self._lost)
+        self._unstarted.add(task)
+        self._spares += spare
 
     def _leave(self) -> None:
         self._active -= 1
         if not self._active and self._done is not None and not self._done.done():
             self._done.set_result(None)
-
-    def _lost(self, spare: asyncio.Task[None]) -> None:
-        """A spare that was cancelled before its first step never counted itself out."""
-        if spare in self._tasks:
-            self._tasks.discard(spare)
-            self._spares -= 1
-            if self._ready and not self._halted:
-                self._stand_by()
-            self._leave()
 
     def _crashed(self, error: BaseException) -> None:
         self._crash = self._crash or error
@@ -185,17 +173,19 @@ class Pool:
 
     async def _work(self, *, spare: bool) -> None:
         """Drains the ready queue; what goes wrong here, rather than in a stage, ends the run."""
-        self._unstarted = None
         task, run = cast("asyncio.Task[None]", asyncio.current_task()), self.ledger.run
+        self._unstarted.discard(task)
+        if not run.breath:
+            run.breathed()
         try:
-            while run.breathing is not None:  # the loop is being heard, and whoever breathes is about to go on
-                await asyncio.shield(run.breathing)
+            while run.breathing and run.reason is None:  # noqa: ASYNC110  (one turn of the loop, and nothing to be woken by is cheaper)
+                await asyncio.sleep(0)
             await self._drain(task, spare=spare)
         except Exception as error:  # noqa: BLE001  (the driver raises it)
             self._crashed(error)
         except (KeyboardInterrupt, SystemExit) as error:
             self._crashed(error)
-            task.add_done_callback(asyncio.Task.exception)  # the loop raises it: the task need not report it as lost
+            task.add_done_callback(_looked_at)  # the loop raises it: the task need not report it as lost
             raise
         finally:
             self._tasks.discard(task)
@@ -207,20 +197,27 @@ class Pool:
         nodes, kinds, teller, places, held = self._nodes, self._kinds, run.teller, run.places, ledger.held
         finished, take, more = ledger.scheduler.finished, ready.popleft, ready.extend
         clock, copy = run.timer.clock, self._context.copy
-        templated, names = ledger.each or ledger.plan.templated, ledger.plan.names
+        names = ledger.plan.names
+        started: Sequence[str] = ()
+        completed: Sequence[str] = ()
+        if teller is not None and not (ledger.each or ledger.plan.templated or ledger.tried):
+            started, completed = ledger.plan.told("started"), ledger.plan.told("completed")
         cancels = task.cancelling
         before = cancels()
         if spare:
             self._spares -= 1
             while self._spares < len(ready) - 1 and self._active < limit:
-                self._stand_by()
+                self._hire()
         while ready:
-            if run.breathing is not None:
-                await asyncio.shield(run.breathing)
+            if run.breathing:
+                if run.reason is not None:
+                    ready.clear()
+                    break
+                await asyncio.sleep(0)
                 continue
             slot = take()
             if ready and not self._spares and self._active < limit:
-                self._stand_by()
+                self._hire()
             result: Given
             call, source = nodes[slot]
             value = tuple([values[one] for one in source]) if isinstance(source, tuple) else values[source]
@@ -232,8 +229,10 @@ class Pool:
                     context.run(lent.set, mine)
                 begun[slot] = begin = clock()
                 if teller is not None and (kind := kinds[slot]) is not None:
-                    attempt = ledger.attempt(slot) if ledger.attempts or ledger.tried else 1
-                    teller.began(ledger.name(slot) if templated else names[slot], kind, attempt)
+                    if started:
+                        teller.began(started[slot], names[slot], kind, 1)
+                    else:
+                        self._began(slot, kind)
                 coroutine = call(RunInputs(value, ledger, slot))
                 if type(coroutine) is not CoroutineType:
                     coroutine = awaited(coroutine)
@@ -265,10 +264,10 @@ class Pool:
                 if output.artifacts or output.events:
                     self._rode_along(slot, output)
                 if teller is not None and (kind := kinds[slot]) is not None:
-                    attempt = ledger.attempt(slot) if ledger.attempts or ledger.tried else 1
-                    teller.completed(
-                        ledger.name(slot) if templated else names[slot], kind, attempt, (end - begin) * 1000
-                    )
+                    if started and not ledger.attempts:
+                        teller.completed(completed[slot], names[slot], kind, 1, (end - begin) * 1000)
+                    else:
+                        self._completed(slot, kind)
                 if fresh := finished(slot, _OK):
                     more(fresh)
             else:
@@ -276,8 +275,19 @@ class Pool:
             if cancels() > before and not self._inline:  # a stage cancelled the task it was given
                 await _flush(task)
             run.streak = streak = run.streak + 1
-            if (streak >= STAGES_PER_BREATH or end > run.breath) and run.breathing is None:
+            if (streak >= STAGES_PER_BREATH or end > run.breath) and not run.breathing:
                 run.breathe()
+
+    def _began(self, slot: int, kind: StageKind) -> None:
+        teller, name, attempt = self.ledger.run.teller, self.ledger.name(slot), self.ledger.attempt(slot)
+        if teller is not None:
+            teller.began(f"stage.{name}.{'started' if attempt == 1 else 'retrying'}", name, kind, attempt)
+
+    def _completed(self, slot: int, kind: StageKind) -> None:
+        ledger, name = self.ledger, self.ledger.name(slot)
+        if ledger.run.teller is not None:
+            took = ledger.ended[slot] * 1000
+            ledger.run.teller.completed(f"stage.{name}.completed", name, kind, ledger.attempt(slot), took)
 
     def _escaped(self, slot: int, error: BaseException) -> StageError:
         made = defect(self.ledger.name(slot), error)
@@ -410,6 +420,10 @@ def within(plan: Plan) -> Call:
         return await Pool(Ledger(around.ledger.run, plan, inputs.value, above=around.ledger, slot=around.slot)).drive()
 
     return run_within
+
+
+def _looked_at(task: asyncio.Task[None]) -> None:
+    task.exception()
 
 
 async def _flush(task: asyncio.Task[None]) -> None:

@@ -54,7 +54,7 @@ class Run:
         cause: what first made stages stop: of a stage that never started, the report gives this as the reason.
         streak: stages since the loop was last heard.
         breath: when the loop is to be heard again, on the run's clock.
-        breathing: while the loop is being heard, what every worker of the run waits for.
+        breathing: whether the loop is being heard, so that every worker of the run waits a turn.
         failed: what stages failed with, in time, handled or not.
         defects: errors made from what escaped a stage; `.recover` lets them pass.
         own: under a runner's interceptors, what came from stages themselves.
@@ -124,8 +124,8 @@ class Run:
         self.reason: str | None = None
         self.cause = ""
         self.streak = 0
-        self.breathing: asyncio.Future[None] | None = None
-        self.breath = timer.clock() + SECONDS_PER_BREATH
+        self.breathing = False
+        self.breath = 0.0
         self.failed: list[StageError] = []
         self.defects = Identities()
         self.own = Identities()
@@ -151,22 +151,21 @@ class Run:
         """Ends the run as cancelled: nothing starts any more, and what runs is cancelled."""
         if self.reason is None:
             self.reason = reason
+            self.breathing = True  # from here on, so that no worker starts another stage
             self.cause = self.cause or reason
             self.halt()
 
 
     def breathe(self) -> None:
         """Has the workers of the run wait until the loop has been heard: one turn of it."""
-        loop = asyncio.get_running_loop()
-        self.breathing = loop.create_future()
-        loop.call_soon(self._breathed, self.breathing)
+        self.breathing = True
+        asyncio.get_running_loop().call_soon(self.breathed)
 
-    def _breathed(self, breathing: asyncio.Future[None]) -> None:
-        self.breathing = None
+    def breathed(self) -> None:
+        """The loop has just been heard."""
+        self.breathing = self.reason is not None
         self.streak = 0
         self.breath = self.timer.clock() + SECONDS_PER_BREATH
-        if not breathing.done():
-            breathing.set_result(None)
 
 
 def nothing_runs() -> None:

@@ -73,10 +73,11 @@ class Scheduler:
     ['ok', 'skip', 'skip']
     """
 
-    __slots__ = ("_halted", "_origins", "_settled", "_spoiled", "_topology", "_waiting", "states")
+    __slots__ = ("_halted", "_origins", "_settled", "_spoiled", "_successors", "_topology", "_waiting", "states")
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
+        self._successors = topology.successors
         self._waiting = [len(follows) for follows in topology.parents]
         self.states: list[StageStatus | None] = [None] * len(topology.parents)
         self._spoiled: set[int] = set()
@@ -102,13 +103,14 @@ class Scheduler:
         if status is not _OK:
             self._spoil(stage)
             return ready
-        for successor in self._topology.successors[stage]:
+        for successor in self._successors[stage]:
             waiting[successor] = left = waiting[successor] - 1
-            if not left:
-                if successor in self._spoiled:
-                    self._settle(successor)
-                else:
-                    ready.append(successor)
+            if left:
+                continue
+            if self._spoiled and successor in self._spoiled:
+                self._settle(successor)
+            else:
+                ready.append(successor)
         return [] if self._halted else ready
 
     def halt(self) -> None:
@@ -132,7 +134,7 @@ class Scheduler:
         return self._origins.get(stage)
 
     def _spoil(self, stage: int) -> None:
-        for successor in self._topology.successors[stage]:
+        for successor in self._successors[stage]:
             self._spoiled.add(successor)
             self._waiting[successor] -= 1
             if not self._waiting[successor]:
@@ -144,7 +146,7 @@ class Scheduler:
             stage = unsettled.pop()
             self.states[stage] = self._inherited(stage)
             self._settled.append(stage)
-            for successor in self._topology.successors[stage]:
+            for successor in self._successors[stage]:
                 self._spoiled.add(successor)
                 self._waiting[successor] -= 1
                 if not self._waiting[successor]:

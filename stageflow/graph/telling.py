@@ -15,6 +15,7 @@ from stageflow.graph.stepping import resume
 from stageflow.ports import CorrelationIds, EventSink
 
 _LOG = logging.getLogger(__name__)
+_RAISED = (Exception, asyncio.CancelledError)  # a call that does not wait cannot be cancelled: the sink raised it itself
 LAST_EVENT_SECONDS = 10.0  # how long a run waits for a sink to take its last event
 
 
@@ -27,19 +28,32 @@ class Teller:
         correlation: the ids that go with every event.
     """
 
-    __slots__ = ("_about", "sinks")
+    __slots__ = ("_about", "_emit", "sinks")
 
     def __init__(self, sinks: tuple[EventSink, ...], run_id: UUID, correlation: CorrelationIds) -> None:
         self.sinks = sinks
+        self._emit = sinks[0].try_emit if len(sinks) == 1 else None
         self._about = {**correlation.as_mapping(), "run_id": str(run_id)}
+
+    def watched(self, sink: EventSink) -> None:
+        """Tells another sink too, from now on."""
+        self.sinks = (*self.sinks, sink)
+        self._emit = None
 
     def tell(self, type: str, **data: object) -> None:
         """Tells an event of the run."""
         self._send(type, {**self._about, **data})
 
-    def began(self, name: str, kind: StageKind, attempt: int) -> None:
+    def began(self, type: str, name: str, kind: StageKind, attempt: int) -> None:
         """Tells that a stage started."""
-        self._send(f"stage.{name}.started", {**self._about, "stage": name, "kind": kind, "attempt": attempt})
+        data = {**self._about, "stage": name, "kind": kind, "attempt": attempt}
+        if self._emit is None:
+            self._send(type, data)
+            return
+        try:
+            self._emit(type=type, data=data)
+        except _RAISED:
+            _lost(self.sinks[0], type)
 
     def retrying(self, name: str, kind: StageKind, attempt: int, error: StageError | None) -> None:
         """Tells that a stage is tried again, and what the former try failed with."""
@@ -53,12 +67,16 @@ class Teller:
         about = {**self._about, "stage": name, "kind": kind, "attempt": attempt, "duration_ms": duration_ms}
         self._send(f"stage.{name}.{what}", {**about, **more} if more else about)
 
-    def completed(self, name: str, kind: StageKind, attempt: int, duration_ms: float) -> None:
-        """Tells that a stage was OK; a method of its own, since it is told of nearly every stage."""
-        self._send(
-            f"stage.{name}.completed",
-            {**self._about, "stage": name, "kind": kind, "attempt": attempt, "duration_ms": duration_ms},
-        )
+    def completed(self, type: str, name: str, kind: StageKind, attempt: int, duration_ms: float) -> None:
+        """Tells that a stage was OK; as `began`, told of nearly every stage, and so without a detour."""
+        data = {**self._about, "stage": name, "kind": kind, "attempt": attempt, "duration_ms": duration_ms}
+        if self._emit is None:
+            self._send(type, data)
+            return
+        try:
+            self._emit(type=type, data=data)
+        except _RAISED:
+            _lost(self.sinks[0], type)
 
     def own(self, name: str, event: StageEvent) -> None:
         """Tells an event that a stage's output brought along."""
@@ -66,10 +84,14 @@ class Teller:
 
     async def last(self, type: str, **data: object) -> None:
         """Tells the run's last event, and waits until the sinks have it."""
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
         for sink in self.sinks:
             try:
                 await _in_time(sink.emit(type=type, data={**self._about, **data}))
-            except Exception:  # noqa: BLE001  (a sink never changes an outcome)
+            except _RAISED as error:
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > before:
+                    raise
                 _LOG.exception("The sink %r did not take %s; the run's outcome stands.", sink, type)
 
     def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
@@ -84,8 +106,12 @@ class Teller:
         for sink in self.sinks:
             try:
                 sink.try_emit(type=type, data=data)
-            except Exception:  # noqa: BLE001  (a sink never changes an outcome)
-                _LOG.exception("The sink %r did not take %s; the run goes on.", sink, type)
+            except _RAISED:
+                _lost(sink, type)
+
+
+def _lost(sink: EventSink, type: str) -> None:
+    _LOG.exception("The sink %r did not take %s; the run goes on.", sink, type)
 
 
 async def _in_time(emitting: Coroutine[object, object, None]) -> None:

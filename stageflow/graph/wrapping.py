@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, cast, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from returns.result import Failure, Success
 from typing_extensions import override
@@ -130,7 +130,8 @@ async def inside(inputs: StageInputs[object]) -> Given:
         if output.status is StageStatus.OK:
             ledger.inside[slot] = output.data
         return result
-    if isinstance(result, Failure) and isinstance(result.failure(), StageError):
+    failure: object = result.failure() if isinstance(result, Failure) else None
+    if isinstance(failure, StageError):
         return result
     made = no_result(ledger.name(slot), result)
     ledger.run.defects.add(made)

@@ -113,7 +113,7 @@ class Runner(Generic[_X]):
         """The same runner, with every stage wrapped in one more interceptor: the last is the outermost."""
         made: Runner[_E1 | _E2] = object.__new__(Runner)
         interceptors = (*self._settings.interceptors, cast("Wraps", interceptor))
-        hooks = tuple([one for one in interceptors if isinstance(one, BaseInterceptor) and one.sees_runs])
+        hooks = tuple([hook for hook in map(_seeing, interceptors) if hook is not None])
         made._settings = replace(self._settings, interceptors=interceptors, hooks=hooks)
         made._state = _State()
         return made
@@ -186,7 +186,7 @@ class Runner(Generic[_X]):
             if not begun:
                 watchers.append(sink)
             elif run.teller is not None and not task.done():
-                run.teller.sinks = (*run.teller.sinks, sink)
+                run.teller.watched(sink)
             else:
                 raise RuntimeError("The run goes on already: call .events() right after runner.start(...).")
 
@@ -277,6 +277,14 @@ def _tell_ended(run: Run, hooks: list[BaseInterceptor[StageError]], ended: Outco
             raised.append(error)
     if raised:
         raise raised[0]
+
+
+def _seeing(interceptor: Wraps) -> BaseInterceptor[StageError] | None:
+    """The interceptor, where it sees runs begin and end."""
+    if not isinstance(interceptor, BaseInterceptor):
+        return None
+    hook = cast("BaseInterceptor[StageError]", interceptor)
+    return hook if hook.sees_runs else None
 
 
 def _graph_of(pipeline: object) -> AnyGraph:

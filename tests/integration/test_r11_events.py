@@ -231,7 +231,7 @@ async def test_every_event_carries_the_run_and_every_stage_event_its_kind_attemp
     await Runner(on_failure="finish").run(pipeline, "x", context=context)
     for _, data in recorder.events:
         assert data["run_id"] == str(RUN_ID)
-        assert data["request_id"] == UUID(int=9)
+        assert data["request_id"] == str(UUID(int=9))
         assert data["trace_id"] == "f" * 32
         assert data["tenant"] == "acme"
     kinds = {"work": "work", "guard": "guard", "agent": "agent", "plain": "transform"}
@@ -317,7 +317,7 @@ async def test_stages_inside_others_go_by_their_full_names_and_what_contains_the
     inner = (gives("one") | gives("two")).named("inner")
     recorder = await heard(lift(lambda _: [1, 2], name="split") | (inner | gives("last")).each(limit=1))
     started = [type.removeprefix("stage.").removesuffix(".started") for type in recorder.types if "started" in type]
-    assert started == ["pipeline", "split", *(f"{n}[{i}]" for i in (0, 1) for n in ("inner.one", "inner.two", "last"))]
+    assert started == ["pipeline", "split", *(n for i in (0, 1) for n in (f"inner[{i}].one", f"inner[{i}].two", f"last[{i}]"))]
 
 
 # Attempts
