@@ -27,6 +27,10 @@ Known: TypeAlias = dict[object, Mapping[str, object]]  # by code: functions made
 
 def takes(shape: Shape, known: Known) -> object:
     """The type of a stage's value, or `UNKNOWN`."""
+    if type(shape) is Named:
+        shape = shape.inner
+    if type(shape) is Leaf and not getattr(shape.function, "__annotations__", True):
+        return UNKNOWN
     while True:
         match shape:
             case Leaf(function=function, lifted=lifted):

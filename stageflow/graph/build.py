@@ -156,21 +156,25 @@ class _Layout:
 
     def leaf(self, leaf: Leaf, call: Call, visit: Visit, *, hidden: bool = False) -> int:
         """Lays out one function of the user's."""
-        tables, naming, level = self._tables, visit.naming, visit.level
+        naming, level = visit.naming, visit.level
         own = leaf.name if naming.rename is None else naming.rename
         if not own.strip():
-            tables.problem(say.blank_name(own))
-        name = naming.full(own)
-        slot = level.add(name, naming.kind or leaf.kind, call, visit.source, naming.scope)
+            self._tables.problem(say.blank_name(own))
+        slot = level.add(naming.full(own), naming.kind or leaf.kind, call, visit.source, naming.scope)
         place = Place(level.number, slot, naming.scope)
         if naming.keeps:
-            tables.put(leaf, replace(place, inside=True) if hidden else place)
+            self._tables.put(leaf, Place(level.number, slot, naming.scope, inside=True) if hidden else place)
+        self._declared(leaf, level, slot, place)
+        return slot
+
+    def _declared(self, leaf: Leaf, level: Level, slot: int, place: Place) -> None:
+        """Notes what the function goes by, requires and reads."""
+        tables, name = self._tables, level.names[slot]
         tables.name(name, place)
         for key in leaf.requires:
             tables.requires.setdefault(key, name)
         if leaf.reads:
             tables.readers.append((leaf, level, slot))
-        return slot
 
     @staticmethod
     def _at(visit: Visit, source: Source) -> Place:
@@ -253,6 +257,7 @@ class _Layout:
         for problem in wiring.problems:
             self._tables.problem(problem)
         at: dict[int, Source | None] = {}
+        plain = not visit.swaps
         for number in wiring.order:
             wire = wiring.wires[number]
             stage, source = wire.stage, visit.source
@@ -263,16 +268,28 @@ class _Layout:
                 ]
                 single = flows[0] if wire.single else None
                 source = tuple([self._one(flow, stage, visit) for flow in flows]) if single is None else single
-            if type(stage) is Leaf and not visit.swaps:
-                at[number] = self.leaf(stage, stage.call, visit._replace(source=source))
-            elif type(stage) is Named and type(leaf := stage.inner) is Leaf and not visit.swaps:
-                naming = Naming(visit.naming.prefix, visit.naming.items, stage.name, stage.kind, visit.naming.scope)
-                at[number] = self.leaf(leaf, leaf.call, visit._replace(source=source, naming=naming))
-                self._tables.put(stage, self._at(visit, at[number] or 0))
+            leaf = stage.inner if type(stage) is Named and stage.keeps else stage
+            if type(leaf) is Leaf and plain:
+                at[number] = self._wired_leaf(leaf, stage, source, visit)
             else:
                 at[number] = yield visit.to(stage)._replace(source=source)
         check_wires(self._tables, wiring)
         return None
+
+    def _wired_leaf(self, leaf: Leaf, stage: Shape, source: Source, visit: Visit) -> int:
+        """Lays out a function that is wired by name or handle, of which there may be very many."""
+        level, naming = visit.level, visit.naming
+        own, kind = (stage.name, stage.kind or leaf.kind) if isinstance(stage, Named) else (leaf.name, leaf.kind)
+        if not own or own.isspace():
+            self._tables.problem(say.blank_name(own))
+        name = f"{naming.prefix}{own}{naming.items}" if naming.prefix or naming.items else own
+        slot = level.add(name, kind, leaf.call, source, naming.scope)
+        place = Place(level.number, slot, naming.scope)
+        self._tables.put(leaf, place)
+        if stage is not leaf:
+            self._tables.put(stage, place)
+        self._declared(leaf, level, slot, place)
+        return slot
 
     def _inner(self, handle: Shape | str, follower: Shape, visit: Visit) -> Source:
         """Where a stage stands that is followed although it is inside another."""

@@ -58,13 +58,12 @@ def check_wires(tables: Tables, wiring: Wiring) -> None:
     """No stage that is wired by name takes what those it follows cannot give; unresolved annotations pass."""
     known: Known = {}
     for wire, follows in zip(wiring.wires, wiring.follows, strict=True):
-        if not any(isinstance(after, str) for after in wire.after) or None in follows:
+        if not wire.after or not isinstance(wire.after[0], str) or None in follows:
             continue
         wanted = takes(wire.stage, known)
-        if wanted is UNKNOWN:
-            continue
-        given = tuple(gives(wiring.wires[at].stage, known) for at in follows if at is not None)
-        _check_flow(tables, wire.stage, wanted, given, [wiring.wires[at].stage for at in follows if at is not None])
+        if wanted is not UNKNOWN:
+            followed = [wiring.wires[at].stage for at in follows if at is not None]
+            _check_flow(tables, wire.stage, wanted, tuple([gives(shape, known) for shape in followed]), followed)
 
 
 def _check_flow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import cast
 
 from returns.result import Failure, Success
@@ -16,19 +17,25 @@ __all__ = ["StageError", "StageExecutionError", "UnifiedPipelineCancelled", "def
 
 
 class UnifiedPipelineCancelled(Exception):  # noqa: N818  (the seed's name)
-    """Raised by the exception-style `StageGraph` alone, where a stage cancelled the run.
-
-    Attributes:
-        stage: the stage that did; empty where it was cancelled from outside.
-        reason: why.
-        results: how the stages went, by name.
-    """
+    """Raised by the exception-style `StageGraph` alone, where a stage cancelled the run."""
 
     def __init__(self, stage: str, reason: str, results: Mapping[str, StageResult]) -> None:
-        super().__init__(stage, reason, results)
-        self.stage = stage
-        self.reason = reason
-        self.results = results
+        super().__init__(stage, reason, dict(results))
+
+    @property
+    def stage(self) -> str:
+        """The stage that cancelled the run; empty where it was cancelled from outside."""
+        return cast("str", self.args[0])
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return cast("str", self.args[1])
+
+    @property
+    def results(self) -> Mapping[str, StageResult]:
+        """How the stages went, by name; read-only."""
+        return MappingProxyType(cast("dict[str, StageResult]", self.args[2]))
 
     @override
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from stageflow.context.ports import AnyPortKey
 from stageflow.core.stage import Shape, StageKind
 from stageflow.graph import problems as say
 from stageflow.graph.names import PER_ITEM, filled
-from stageflow.graph.plan import Node, Place, Plan, Source
+from stageflow.graph.plan import INPUT, Node, Place, Plan, Source
 from stageflow.graph.scheduler import Topology
 from stageflow.graph.shape import Call, Leaf
 
@@ -77,8 +77,10 @@ class Level:
         self.scopes.append(scope)
         if isinstance(source, int):
             self.parents.append((source,) if source >= 0 else ())
-        else:
+        elif INPUT in source or len(set(source)) < len(source):
             self.parents.append(tuple(dict.fromkeys([parent for parent in source if parent >= 0])))
+        else:
+            self.parents.append(source)
         return slot
 
 

@@ -48,8 +48,8 @@ class StageGraph:
             raise outcome.error
         if isinstance(outcome, Cancelled):
             stages = outcome.report.stages
-            by = [name for name, stage in stages.items() if stage.status is StageStatus.CANCEL and stage.attempts]
-            stopped = next((name for name in by if stages[name].reason and stages[name].reason in outcome.reason), "")
+            by = [name for name, stage in stages.items() if outcome.reason == f"{name}: {stage.reason}"]
+            stopped = by[0] if by else ""
             raise UnifiedPipelineCancelled(stopped, outcome.reason, stages)
         return outcome.report.stages
 
@@ -61,7 +61,7 @@ def _wire(spec: StageSpec) -> Wire:
             return Success(cast("StageOutput[object]", given))
         return ok(given)
 
-    shape: Leaf | Wrapped = Leaf(spec.name, run_plain, spec.kind, (), (), spec.runner, lifted=True)
+    shape: Leaf | Wrapped = Leaf(spec.name, run_plain, spec.kind, (), (), run_plain)
     if (when := spec.when) is not None:
         shape = Wrapped.of(shape, When(lambda inputs: when(_context(inputs, spec.dependencies))))
     return Wire(shape, spec.dependencies, len(spec.dependencies) == 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 from stageflow.context.ports import AnyPortKey
 from stageflow.core.stage import Shape, StageKind
@@ -57,9 +57,9 @@ class Plan:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Place:
-    """Where the output of a shape stands.
+    """Where the output of a shape stands; made for every stage of every graph, and so a plain class.
 
     Attributes:
         plan: the number of the plan.
@@ -68,10 +68,13 @@ class Place:
         inside: whether it is the output from inside the stage's wrappers that is meant.
     """
 
-    plan: int
-    source: Source
-    scope: int
-    inside: bool = False
+    __slots__ = ("inside", "plan", "scope", "source")
+
+    def __init__(self, plan: int, source: Source, scope: int, *, inside: bool = False) -> None:
+        self.plan = plan
+        self.source = source
+        self.scope = scope
+        self.inside = inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)

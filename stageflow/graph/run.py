@@ -155,7 +155,6 @@ class Run:
             self.cause = self.cause or reason
             self.halt()
 
-
     def breathe(self) -> None:
         """Has the workers of the run wait until the loop has been heard: one turn of it."""
         self.breathing = True

@@ -15,7 +15,10 @@ from stageflow.graph.stepping import resume
 from stageflow.ports import CorrelationIds, EventSink
 
 _LOG = logging.getLogger(__name__)
-_RAISED = (Exception, asyncio.CancelledError)  # a call that does not wait cannot be cancelled: the sink raised it itself
+_RAISED = (
+    Exception,
+    asyncio.CancelledError,
+)  # a call that does not wait cannot be cancelled: the sink raised it itself
 LAST_EVENT_SECONDS = 10.0  # how long a run waits for a sink to take its last event
 
 

@@ -37,8 +37,10 @@ class Wiring:
         by_handle: dict[Shape, int] = {}
         for number, wire in enumerate(wires):
             by_name.setdefault(wire.stage.label, number)
-            for handle in _handles(wire.stage):
-                by_handle.setdefault(handle, number)
+        if any(wire.after and not isinstance(wire.after[0], str) for wire in wires):
+            for number, wire in enumerate(wires):
+                for handle in _handles(wire.stage):
+                    by_handle.setdefault(handle, number)
         follows: list[tuple[int | None, ...]] = []
         edges: list[tuple[int, ...]] = []
         within: dict[Shape, int] | None = None
@@ -54,8 +56,9 @@ class Wiring:
                     for at, after in zip(found, wire.after, strict=True)
                 ]
             follows.append(found)
-            edges.append(tuple(at for at in before if at is not None and at != number))
-            _check_wire(wire, number, found, problems)
+            edges.append(tuple([at for at in before if at is not None and at != number]))
+            if number in found or len(set(wire.after)) < len(wire.after):
+                _check_wire(wire, number, found, problems)
         order, stuck = _topological(edges)
         problems += [say.cycle(tuple(wires[at].stage.label for at in path)) for path in _cycles(edges, stuck)]
         return Wiring(tuple(wires), tuple(follows), (*order, *stuck), tuple(problems))
@@ -145,10 +148,10 @@ def _holder(after: Shape | str, by_name: dict[str, int], within: dict[Shape, int
 
 def _topological(edges: Sequence[tuple[int, ...]]) -> tuple[list[int], list[int]]:
     """The order, and what can never be in it. Kahn's algorithm, with a heap so that ties go by declaration."""
-    waiting = [len(set(before)) for before in edges]
+    waiting = [len(before) for before in edges]
     followers: list[list[int]] = [[] for _ in edges]
     for number, before in enumerate(edges):
-        for at in set(before):
+        for at in before:
             followers[at].append(number)
     ready = [number for number, left in enumerate(waiting) if not left]
     heapify(ready)

@@ -281,18 +281,19 @@ async def test_a_run_of_many_stages_loses_nothing_before_a_sink_that_does_not_su
 
 @pytest.mark.parametrize(("overflow", "waited"), [("block", 2.0), ("drop", 0.0)])
 def test_a_run_waits_for_a_stuck_sink_exactly_as_long_as_the_policy_says(overflow: Overflow, waited: float) -> None:
-    async def run_on_stuck() -> tuple[float, list[object], int, int]:
-        sink = QueueEventSink(Stuck(), capacity=1, overflow=overflow, patience=2.0, close_within=1.0)
+    async def run_on_stuck() -> tuple[float, list[object], QueueEventSink, Stuck]:
+        stuck = Stuck()
+        sink = QueueEventSink(stuck, capacity=1, overflow=overflow, patience=2.0, close_within=1.0)
         outcomes = await run_of(sink)
         seconds = loop_time()
         await sink.aclose()
-        return seconds, outcomes, sink.delivered, told(sink)
+        return seconds, outcomes, sink, stuck
 
-    seconds, outcomes, delivered, total = run_virtually(run_on_stuck())
+    seconds, outcomes, sink, stuck = run_virtually(run_on_stuck())
     assert seconds == pytest.approx(waited)
     assert all(isinstance(outcome, Completed) for outcome in outcomes)
-    assert delivered == 0
-    assert total == 5 * (2 + 2 * 4 + 1)
+    assert sink.delivered == len(stuck.got)
+    assert told(sink) == 5 * (2 + 2 * 4 + 1)
 
 
 def test_closing_gives_a_stuck_sink_up_after_a_while_and_counts_what_is_left(caplog: pytest.LogCaptureFixture) -> None:
@@ -481,6 +482,7 @@ for _ in range(5000):
         ({True: 1, "x": (1, None, False)}, {"True": 1, "x": [1, None, False]}),
         (CYCLE, [repr(CYCLE), repr(CYCLE), 1]),
     ],
+    ids=lambda value: type(value).__name__,
 )
 async def test_no_event_is_lost_for_what_it_carries(tmp_path: Path, value: object, written: object) -> None:
     path = tmp_path / "events.jsonl"
