@@ -8,6 +8,7 @@ from typing import final, overload
 from typing_extensions import TypeVar, override
 
 from stageflow.core.stage import StageHandle, StageStatus
+from stageflow.graph import problems as say
 from stageflow.graph.ledger import Ledger
 from stageflow.graph.reading import look
 
@@ -40,13 +41,17 @@ class StageOutputs:
         """
         if self._ledger is not None:
             return look(self._ledger, stage if isinstance(stage, str) else stage.shape)
-        return self.by_name()[stage if isinstance(stage, str) else stage.name]
+        name = stage if isinstance(stage, str) else stage.name
+        by_name = self.by_name()
+        if name not in by_name:
+            raise KeyError(say.look_at_absent(name))
+        return by_name[name]
 
     def by_name(self) -> Mapping[str, object]:
         """The outputs of the outermost stages that were OK, in graph order."""
         ledger = self._ledger
         if ledger is None:
-            return self._by_name or {}
+            return dict(self._by_name or {})
         states = ledger.states
         return {ledger.name(slot): ledger.values[slot] for slot in range(len(states)) if states[slot] is StageStatus.OK}
 

@@ -12,7 +12,6 @@ from stageflow.context.inputs import StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.output import StageOutput, ok
 from stageflow.core.record import StageResult
-from stageflow.core.stage import StageStatus
 from stageflow.graph.errors import UnifiedPipelineCancelled
 from stageflow.graph.executor import AnyGraph, driver, graph_of
 from stageflow.graph.inputs import of_run

@@ -25,16 +25,9 @@ _NO_RIDER: StageOutput[None] = StageOutput(StageStatus.OK, None)
 
 @final
 class RunReport:
-    """How a run went.
+    """How a run went."""
 
-    Attributes:
-        run_id: the run.
-        correlation: the ids that tie it to what caused it.
-        started_at: when it started, in UTC.
-        duration_ms: milliseconds from its start to its end.
-    """
-
-    __slots__ = ("_ledger", "_outputs", "_stages", "correlation", "duration_ms", "run_id", "started_at")
+    __slots__ = ("_correlation", "_duration_ms", "_ledger", "_outputs", "_run_id", "_stages", "_started_at")
 
     def __init__(
         self,
@@ -47,15 +40,35 @@ class RunReport:
         *,
         ledger: Ledger | None = None,
     ) -> None:
-        self.run_id = run_id
-        self.correlation = correlation
-        self.started_at = started_at
-        self.duration_ms = duration_ms
+        self._run_id = run_id
+        self._correlation = correlation
+        self._started_at = started_at
+        self._duration_ms = duration_ms
         self._ledger = ledger
         self._outputs = StageOutputs(ledger=ledger) if outputs is None else outputs
         self._stages: Mapping[str, StageResult] | None = None
         if ledger is None:
             self._stages = MappingProxyType({stage.name: stage for stage in stages})
+
+    @property
+    def run_id(self) -> UUID:
+        """The run."""
+        return self._run_id
+
+    @property
+    def correlation(self) -> CorrelationIds:
+        """The ids that tie it to what caused it."""
+        return self._correlation
+
+    @property
+    def started_at(self) -> datetime:
+        """When it started, in UTC."""
+        return self._started_at
+
+    @property
+    def duration_ms(self) -> float:
+        """Milliseconds from its start to its end."""
+        return self._duration_ms
 
     @property
     def stages(self) -> Mapping[str, StageResult]:

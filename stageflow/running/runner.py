@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Self, cast, final
 from uuid import uuid4
@@ -247,7 +249,7 @@ class Runner(Generic[_X]):
             _over(context.config, settings.config),
             sink,
             settings.deadline if context.deadline is None else context.deadline,
-            context.timer or PipelineTimer(),
+            context.timer or PipelineTimer(clock=_clock()),
             None if isinstance(sink, NoOpEventSink) else Teller((sink,), run_id, context.correlation),
             graph.name,
         )
@@ -285,6 +287,12 @@ def _seeing(interceptor: Wraps) -> BaseInterceptor[StageError] | None:
         return None
     hook = cast("BaseInterceptor[StageError]", interceptor)
     return hook if hook.sees_runs else None
+
+
+def _clock() -> Callable[[], float]:
+    """The clock that the loop's own timers go by, past a method call where that is the usual one."""
+    loop = asyncio.get_running_loop()
+    return time.monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time
 
 
 def _graph_of(pipeline: object) -> AnyGraph:

@@ -111,7 +111,9 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     @override
     def time(self) -> float:
-        return self._leaping.now
+        now = self._leaping.now
+        self._clock_resolution = max(1e-9, math.ulp(now))  # a timer is due within it: at least one step of the float
+        return now
 
     @override
     def run_in_executor(

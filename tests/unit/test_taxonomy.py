@@ -148,7 +148,7 @@ async def test_a_run_that_is_skipped_completes_with_the_status_skip() -> None:
     assert [shown(record) for record in records][2:] == [
         "StageStarted skips 1",
         "StageSkipped skips: nothing new",
-        records and shown(records[4]),
+        shown(records[4]),
         shown(records[5]),
     ]
     never_started, last = records[4], records[5]
