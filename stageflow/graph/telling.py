@@ -86,15 +86,16 @@ class Teller:
         self._send(event.type, {**self._about, "stage": name, **event.data})
 
     async def last(self, type: str, **data: object) -> None:
-        """Tells the run's last event, and waits until the sinks have it."""
-        task = asyncio.current_task()
-        before = task.cancelling() if task is not None else 0
+        """Tells the run's last event, and waits until the sinks have it; called in a task of its own."""
+        data = {**self._about, **data}
         for sink in self.sinks:
             try:
-                await _in_time(sink.emit(type=type, data={**self._about, **data}))
-            except _RAISED as error:
-                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > before:
-                    raise
+                await _in_time(sink.emit(type=type, data=data))
+            except _RAISED:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():  # as is every task by a loop on its way out: do not wait
+                    self._send_to(sink, type, data)
+                    continue
                 _LOG.exception("The sink %r did not take %s; the run's outcome stands.", sink, type)
 
     def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
@@ -107,10 +108,14 @@ class Teller:
 
     def _send(self, type: str, data: Mapping[str, object]) -> None:
         for sink in self.sinks:
-            try:
-                sink.try_emit(type=type, data=data)
-            except _RAISED:
-                _lost(sink, type)
+            self._send_to(sink, type, data)
+
+    @staticmethod
+    def _send_to(sink: EventSink, type: str, data: Mapping[str, object]) -> None:
+        try:
+            sink.try_emit(type=type, data=data)
+        except _RAISED:
+            _lost(sink, type)
 
 
 def _lost(sink: EventSink, type: str) -> None:

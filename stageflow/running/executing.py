@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterator
-from typing import TypeVar
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
 from returns.result import Failure
 
@@ -19,29 +19,29 @@ from stageflow.graph.run import Run, nothing_runs
 from stageflow.graph.shape import Given
 from stageflow.ports import RunStore
 
-_T = TypeVar("_T")
+_LOG = logging.getLogger(__name__)
 
 
 async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
     """Runs a graph, tells sinks and the store, and gives the outcome."""
-    pipeline = run.pipeline
-    if run.teller is not None:
-        run.teller.tell("pipeline.created", pipeline=pipeline)
-    if store is not None:
-        correlation = run.correlation.as_mapping()
-        await _kept(run, store.create_run(run.run_id, pipeline=pipeline, **correlation))
-    if run.teller is not None:
-        run.teller.tell("pipeline.started", pipeline=pipeline)
     pool = Pool(Ledger(run, run.atlas.root, value))
     run.halt = pool.halt
     if run.reason is not None:
         pool.halt()
+    if run.teller is not None:
+        run.teller.tell("pipeline.created", pipeline=run.pipeline)
     timer = _deadline(run)
     try:
+        if store is not None:
+            ids = run.correlation.as_mapping()
+            await _kept(run, store.create_run(run.run_id, **{**ids, "pipeline": run.pipeline}))
+        if run.teller is not None:
+            run.teller.tell("pipeline.started", pipeline=run.pipeline)
         result = await pool.drive()
     except asyncio.CancelledError:
         cancelled = Cancelled(run.reason or run.cause or "the run was cancelled", _report(pool.ledger))
-        await _uninterrupted(_ended(run, cancelled, store))
+        with contextlib.suppress(asyncio.CancelledError):  # the first is raised below
+            await _to_its_end(lambda: _cancelled(run, cancelled, store))
         raise
     finally:
         run.halt = nothing_runs  # also breaks the one cycle of references there is, so that no run waits for the GC
@@ -49,8 +49,16 @@ async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
             timer.cancel()
     outcome = _outcome(pool.ledger, result)
     if run.teller is not None or store is not None:
-        await _ended(run, outcome, store)
+        await _to_its_end(lambda: _ended(run, outcome, store))
     return outcome
+
+
+async def _cancelled(run: Run, outcome: Cancelled, store: RunStore | None) -> None:
+    """Tells that the run was cancelled; a store that is lost by now must not take the cancellation's place."""
+    try:
+        await _ended(run, outcome, store)
+    except RunStoreError:
+        _LOG.exception("The cancelled run %s is not stored as cancelled", run.run_id)
 
 
 def _deadline(run: Run) -> asyncio.TimerHandle | None:
@@ -66,13 +74,20 @@ async def _ended(run: Run, outcome: Outcome, store: RunStore | None) -> None:
     try:
         if store is not None:
             stored = "skipped" if status == "skip" else word
-            await _kept(run, store.update_status(run.run_id, stored, **more))
+            await _kept(run, _stored(store, run, stored, more))
     finally:
         if run.teller is not None:
             duration = outcome.report.duration_ms
             await run.teller.last(
                 f"pipeline.{word}", pipeline=run.pipeline, status=status, duration_ms=duration, **more
             )
+
+
+async def _stored(store: RunStore, run: Run, status: str, more: dict[str, object]) -> None:
+    try:
+        await store.update_status(run.run_id, status, **more)
+    except asyncio.CancelledError:  # every task was cancelled, as a loop does on its way out: once more
+        await store.update_status(run.run_id, status, **more)
 
 
 def _words(outcome: Outcome) -> tuple[str, str, dict[str, object]]:
@@ -95,13 +110,23 @@ async def _kept(run: Run, awaitable: Awaitable[object]) -> None:
         raise RunStoreError(f"The run store lost run {run.run_id}: {type(error).__name__}: {error}") from error
 
 
-async def _uninterrupted(awaitable: Awaitable[_T]) -> _T:
-    """Awaits to the end, however often it is cancelled meanwhile: its caller is about to raise that."""
-    task = asyncio.ensure_future(awaitable)
+async def _to_its_end(make: Callable[[], Coroutine[object, object, None]]) -> None:
+    """Runs to the end, however often it is cancelled meanwhile, and only then lets the cancellation through."""
+    cancelled: asyncio.CancelledError | None = None
+    task = asyncio.get_running_loop().create_task(make())
     while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    return task.result()
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+        if task.cancelled():  # as is every task by a loop on its way out, before this one began
+            task = asyncio.get_running_loop().create_task(make())
+    if cancelled is None:
+        task.result()
+        return
+    if (lost := task.exception()) is not None:
+        _LOG.error("A cancelled run could not be told of to the end", exc_info=lost)
+    raise cancelled
 
 
 def _report(ledger: Ledger) -> RunReport:

@@ -124,6 +124,15 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_ended)
         return future
 
+    @override
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        # Joining its threads takes real time: a limit in virtual time would be over at once.
+        self._leaping.threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._leaping.threads -= 1
+
     def _thread_ended(self, _: Awaitable[object]) -> None:
         self._leaping.threads -= 1
 

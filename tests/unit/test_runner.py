@@ -363,6 +363,17 @@ async def test_a_run_whose_ids_have_its_id_is_kept_under_it() -> None:
     assert [run_id for _, run_id, _ in store.calls] == [RUN, RUN]
 
 
+@pytest.mark.parametrize("name", ["run_id", "pipeline", "self", "status", "type"])
+async def test_ids_of_the_applications_own_may_have_any_name(name, told) -> None:
+    store = Store()
+    context = PipelineContext(RUN, CorrelationIds(extra={name: "own"}))
+    async with Runner(store=store, sink=told) as runner:
+        assert isinstance(await runner.run(length, "abc", context=context), Completed)
+    assert [run_id for _, run_id, _ in store.calls] == [RUN, RUN]
+    assert store.calls[0][2]["pipeline"] == "length"
+    assert told.data("pipeline.completed")["run_id"] == str(RUN)
+
+
 async def test_a_run_that_its_caller_cancels_is_kept_as_cancelled_and_told(told) -> None:
     store, gate = Store(), Gate()
     async with Runner(store=store, sink=told) as runner:

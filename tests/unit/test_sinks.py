@@ -375,6 +375,48 @@ async def test_an_emit_that_is_cancelled_while_it_waits_for_room_is_counted() ->
     assert told(sink) == 3
 
 
+async def test_what_the_other_sink_raises_on_is_counted_logged_and_keeps_none_of_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Sometimes(Slow):
+        async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+            if type == "1":
+                raise asyncio.CancelledError
+            await super().emit(type=type, data=data)
+
+        def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+            if type == "0":
+                raise OSError("no route")
+            super().try_emit(type=type, data=data)
+
+    other = Sometimes()
+    sink = QueueEventSink(other, capacity=3, overflow="block")
+    for number in range(4):  # the last makes room by handing on the first
+        sink.try_emit(type=str(number), data=None)
+    assert sink.failed == 1
+    await sink.aclose()
+    assert other.got == ["2", "3"]
+    assert (sink.delivered, sink.failed, sink.dropped) == (2, 2, 0)
+    assert "did not take 0" in caplog.text
+    assert "did not take 1" in caplog.text
+    assert repr(sink).endswith("0 pending, 2 delivered, 2 failed, 0 dropped>")
+
+
+def test_waiting_emits_are_counted_where_closing_gives_up() -> None:
+    async def close_while_one_waits() -> tuple[int, int, bool]:
+        sink = QueueEventSink(Stuck(), capacity=1, overflow="block", patience=60.0, close_within=1.0)
+        for type in ("0", "1"):
+            sink.try_emit(type=type, data=None)
+            await asyncio.sleep(0)
+        waiting = asyncio.ensure_future(sink.emit(type="2", data=None))
+        await asyncio.sleep(0)
+        await sink.aclose()
+        await asyncio.sleep(0)
+        return told(sink), sink.dropped, waiting.done()
+
+    assert run_virtually(close_while_one_waits()) == (3, 2, True)
+
+
 def test_events_told_outside_a_loop_are_passed_on_when_one_runs() -> None:
     slow = Slow()
     sink = QueueEventSink(slow, overflow="block")

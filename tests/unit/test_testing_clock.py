@@ -110,14 +110,15 @@ def test_timers_fire_in_the_order_of_their_times() -> None:
     assert run_virtually(order()) == [("early", 1.0), ("middle", 2.0), ("late", 3.0)]
 
 
-def test_time_moves_on_also_where_a_float_has_no_room_for_a_short_wait() -> None:
-    async def far_out() -> bool:
-        await asyncio.sleep(1e12)
+def test_a_wait_too_short_for_a_float_ends_too_after_years() -> None:
+    async def far_out() -> float:
+        await asyncio.sleep(1e9)
         before = loop_time()
-        await asyncio.sleep(1e-7)
-        return loop_time() > before
+        for seconds in (1e-9, 1e-7, 2e-7, 1e-6):
+            await asyncio.sleep(seconds)
+        return loop_time() - before
 
-    assert run_virtually(far_out())
+    assert run_virtually(far_out()) == pytest.approx(1.3e-6, abs=1e-6)
 
 
 def test_a_timeout_and_a_deadline_come_when_they_should() -> None:
