@@ -15,8 +15,6 @@ from stageflow.events._delivery import Delivery
 from stageflow.events.fan_out import close
 from stageflow.ports import EventSink
 
-__all__ = ["Overflow", "QueueEventSink"]
-
 _LOG = logging.getLogger(__name__)
 _BREATH = 64  # the loop is heard at least every so many events, also where the other sink never suspends
 Overflow: TypeAlias = Literal["block", "drop"]
@@ -39,9 +37,9 @@ class QueueEventSink:
     So under ``"block"`` nothing is lost before a sink whose ``emit`` does not suspend, such as a file; before one that
     awaits a network, give the queue a capacity for the bursts that you expect.
 
-    Nothing is dropped in silence. `dropped` counts it, a warning says when it begins and how much it was, and the
-    other sink gets ``events.dropped`` where the gap is, with ``dropped`` (how many here), ``dropped_total`` and
-    ``capacity``. At any time, what it was told is ``delivered + failed + dropped + pending``.
+    Nothing is dropped in silence. `dropped` counts it, a warning says when it begins and how much it was, and once the
+    queue is half empty the other sink gets ``events.dropped`` in its place after the gap (`EventsDropped`). At any
+    time, what it was told is ``delivered + failed + dropped + pending``.
 
     It owns the other sink, and is for one event loop at a time.
 
@@ -210,7 +208,7 @@ class QueueEventSink:
         self._worker = asyncio.Task(self._pass_on(), loop=loop, context=Context())
 
     async def _pass_on(self) -> None:
-        """Hands on what is queued, and ends: a task that waits for more would outlive the runs it serves."""
+        """Hands on what is queued, and ends: no task waits for a run that may not come."""
         count = 0
         while self._queue or self._gap:
             if self._queue:
@@ -235,14 +233,14 @@ class QueueEventSink:
             await self._give_up()
 
     async def _give_up(self) -> None:
-        left = [event[1] for event in self._queue] + [event[1] for event in self._waiting]
+        left = len(self._queue) + len(self._waiting)
         self._queue.clear()
         while self._waiting:
             turn, _, _ = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
-        self._dropped += len(left)
-        _LOG.error("The sink %r took too long: %d events are dropped, %d in all.", self._sink, len(left), self._dropped)
+        self._dropped += left
+        _LOG.error("The sink %r took too long: %d events are dropped, %d in all.", self._sink, left, self._dropped)
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.wait([self._worker], timeout=self._close_within)

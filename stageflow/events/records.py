@@ -178,7 +178,7 @@ class StageCancelled(_OfStage):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsDropped:
-    """A queue had no room for events that belong right before this one.
+    """A queue had no room for some of the events before this one.
 
     Attributes:
         dropped: how many were dropped since the last such event.

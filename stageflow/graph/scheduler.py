@@ -73,7 +73,7 @@ class Scheduler:
     ['ok', 'skip', 'skip']
     """
 
-    __slots__ = ("_halted", "_origins", "_settled", "_spoiled", "_successors", "_topology", "_waiting", "states")
+    __slots__ = ("_halted", "_origins", "_settled", "_spoiled", "_successors", "_topology", "_waiting", "_withheld", "states")
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
@@ -84,6 +84,7 @@ class Scheduler:
         self._origins: dict[int, int] = {}
         self._settled: list[int] = []
         self._halted = False
+        self._withheld: set[int] = set()
 
     def start(self) -> Sequence[int]:
         """The stages that may run at once."""
@@ -96,7 +97,7 @@ class Scheduler:
             ValueError: the stage was not given out, or has settled already.
         """
         waiting, states = self._waiting, self.states
-        if states[stage] is not None or waiting[stage]:
+        if states[stage] is not None or waiting[stage] or (self._halted and stage in self._withheld):
             raise ValueError(f"Stage {stage} cannot finish: it was not given out, or has settled already.")
         states[stage] = status
         ready: list[int] = []
@@ -111,7 +112,10 @@ class Scheduler:
                 self._settle(successor)
             else:
                 ready.append(successor)
-        return [] if self._halted else ready
+        if self._halted:
+            self._withheld.update(ready)
+            return []
+        return ready
 
     def halt(self) -> None:
         """Gives nothing out any more."""

@@ -93,8 +93,7 @@ class Teller:
                 await _in_time(sink.emit(type=type, data=data))
             except _RAISED:
                 task = asyncio.current_task()
-                if task is not None and task.cancelling():  # as is every task by a loop on its way out: do not wait
-                    self._send_to(sink, type, data)
+                if task is not None and task.cancelling():  # as is every task by a loop on its way out: the sink was told
                     continue
                 _LOG.exception("The sink %r did not take %s; the run's outcome stands.", sink, type)
 

@@ -33,8 +33,7 @@ async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
     timer = _deadline(run)
     try:
         if store is not None:
-            ids = run.correlation.as_mapping()
-            await _kept(run, store.create_run(run.run_id, **{**ids, "pipeline": run.pipeline}))
+            await _kept(run, store.create_run(run.run_id, **_metadata(run)))
         if run.teller is not None:
             run.teller.tell("pipeline.started", pipeline=run.pipeline)
         result = await pool.drive()
@@ -51,6 +50,12 @@ async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
     if run.teller is not None or store is not None:
         await _to_its_end(lambda: _ended(run, outcome, store))
     return outcome
+
+
+def _metadata(run: Run) -> dict[str, object]:
+    """What is kept of a run beside its id: the run's own words win over ids of the application's of the same name."""
+    ids = {name: value for name, value in run.correlation.as_mapping().items() if name not in {"run_id", "self"}}
+    return {**ids, "pipeline": run.pipeline}
 
 
 async def _cancelled(run: Run, outcome: Cancelled, store: RunStore | None) -> None:

@@ -175,19 +175,26 @@ def run_virtually(main: Coroutine[object, object, _T], /) -> _T:
 
 def run_in(make: Callable[[], VirtualEventLoop], main: Coroutine[object, object, _T]) -> _T:
     """Runs a coroutine in a virtual loop of a kind; see `run_virtually`."""
-    if _running():
+    try:
+        need_no_loop()
+    except RuntimeError:
         main.close()
-        raise RuntimeError("An event loop of its own is needed: call this in a plain `def` test, not an `async` one.")
+        raise
     with asyncio.Runner(loop_factory=make) as runner, _timers_by(runner.get_loop().time):
         return runner.run(main)
 
 
-def _running() -> bool:
+def need_no_loop() -> None:
+    """Refuses to go on inside a running event loop.
+
+    Raises:
+        RuntimeError: one is running.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return
+    raise RuntimeError("An event loop of its own is needed: call this in a plain `def` test, not an `async` one.")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary, ref
 
 from typing_extensions import TypeVarTuple, Unpack, override
 
-from stageflow.testing.clock import VirtualEventLoop, run_in
+from stageflow.testing.clock import VirtualEventLoop, need_no_loop, run_in
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -51,6 +51,7 @@ def explore(run: Callable[[], Coroutine[object, object, _T]], *, seeds: int | It
 
     Raises:
         InterleavingError: the test raised; the text has the seed, and the cause what it raised.
+        RuntimeError: an event loop is running already.
 
     >>> async def race() -> str:
     ...     order: list[str] = []
@@ -62,6 +63,7 @@ def explore(run: Callable[[], Coroutine[object, object, _T]], *, seeds: int | It
     >>> sorted(set(explore(race).values()))
     ['ab', 'ba']
     """
+    need_no_loop()
     returned: dict[int, _T] = {}
     for seed in range(seeds) if isinstance(seeds, int) else seeds:
         try:

@@ -258,6 +258,42 @@ async def test_a_handle_cancels_at_any_early_moment(steps: int) -> None:
     assert not ran
 
 
+@pytest.mark.parametrize("goes_on", [False, True], ids=["and returns", "and goes on"])
+async def test_a_stage_may_cancel_its_own_run_by_the_handle(goes_on: bool) -> None:
+    ran: list[str] = []
+
+    @stage
+    async def cancelling(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+        handle.cancel("from inside")
+        if goes_on:
+            await asyncio.sleep(0)
+        return ok(None)
+
+    sibling = Lingering("sibling")
+    handle = Runner().start((sibling.stage & (cancelling | gives("last", ran))).together(), "x")
+    async with asyncio.timeout(PATIENCE):
+        outcome = await handle
+    assert isinstance(outcome, Cancelled)
+    assert outcome.reason == "from inside"
+    assert sibling.cleaned_up
+    assert not ran
+    assert not others()
+
+
+async def test_a_stage_may_cancel_the_task_that_awaits_its_run() -> None:
+    ran: list[str] = []
+
+    @stage
+    async def cancelling(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+        task.cancel()
+        return ok(None)
+
+    task = asyncio.create_task((cancelling | gives("next", ran) | Lingering("last").stage).run("x"))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not others()
+
+
 async def test_a_cancel_without_a_reason_has_one() -> None:
     lingering = Lingering("lingering")
     handle = Runner().start(lingering.stage, "x")

@@ -294,5 +294,7 @@ def test_a_cancelled_task_hears_of_it_before_others_go_on() -> None:
 
 
 async def test_exploring_inside_a_running_loop_says_what_to_do() -> None:
-    with pytest.raises(InterleavingError, match="plain `def` test"):
+    with pytest.raises(RuntimeError, match="plain `def` test"):
         explore(racing("a", "b"))
+    with pytest.raises(RuntimeError, match="plain `def` test"):
+        replay(racing("a", "b"), 0)
