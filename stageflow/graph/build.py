@@ -19,6 +19,7 @@ from stageflow.graph import problems as say
 from stageflow.graph.checking import check_cases, check_reads, check_wires
 from stageflow.graph.composites import each, routed, together
 from stageflow.graph.layout import Level, Naming, Swaps, Tables
+from stageflow.graph.names import filled
 from stageflow.graph.plan import INPUT, Atlas, Place, Plan, Source
 from stageflow.graph.pool import within
 from stageflow.graph.resolving import resolved
@@ -382,7 +383,11 @@ class _Layout:
     def _container(self, visit: Visit, call: Call, core: Call, plans: tuple[Plan, ...]) -> int:
         """A stage that only contains others."""
         level, naming = visit.level, visit.naming
-        slot = level.add(naming.full(visit.shape.label), None, call, visit.source, naming.scope)
+        name = naming.full(visit.shape.label)
+        if name in level.composites:
+            self._tables.problem(say.duplicate_composite(filled(name, ())))
+        level.composites.add(name)
+        slot = level.add(name, None, call, visit.source, naming.scope)
         level.cores[slot] = in_own_task(core) if level.depth % DEEP == DEEP - 1 else core
         level.inner[slot] = plans
         for plan in plans:

@@ -67,6 +67,7 @@ def no_result(stage: str, given: object) -> StageExecutionError:
         case _:
             fix = "Return ok(...), skip(...), cancel(...) or fail(...)"
     return StageExecutionError(
-        f'Stage "{stage}" returned {given!r} ({type(given).__name__}), which is no Result of a StageOutput. {fix}, or decorate it with @lift.',
+        f'Stage "{stage}" returned {given!r} ({type(given).__name__}), which is no Result of a StageOutput. '
+        f"{fix}, or decorate it with @lift.",
         stage=stage,
     )

@@ -66,6 +66,7 @@ class Level:
     parents: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
     scopes: list[int] = field(default_factory=list[int])
     inner: dict[int, tuple[Plan, ...]] = field(default_factory=dict[int, tuple[Plan, ...]])
+    composites: set[str] = field(default_factory=set[str])
     templated: bool = False
 
     def add(self, name: str, kind: StageKind | None, call: Call, source: Source, scope: int) -> int:
@@ -91,7 +92,6 @@ class Tables:
         self.problems: dict[str, None] = {}  # in the order in which they were found
         self.places: dict[Shape, Place | tuple[Place, ...]] = {}
         self.named: dict[str, Place] = {}
-        self.composites: set[str] = set()
         self.enclosing: list[tuple[int, int]] = [(0, -1)]
         self.scopes: list[int] = [-1]
         self.requires: dict[AnyPortKey, str] = {}

@@ -24,6 +24,13 @@ def duplicate_name(name: str) -> str:
     return f'Two stages are called "{name}". Give one of them another name: .named("{name}_2").'
 
 
+def duplicate_composite(name: str) -> str:
+    return (
+        f'Two composed stages are called "{name}" after what is inside them. '
+        f'Give one of them a name of its own: .named("{name}_2").'
+    )
+
+
 def duplicate_handle(name: str) -> str:
     return (
         f'Stage "{name}" occurs twice in one pipeline, so inputs[{name}] could mean either. '

@@ -62,13 +62,13 @@ class Run:
     """
 
     __slots__ = (
+        "__weakref__",
+        "_context",
         "around",
         "atlas",
         "breath",
         "breathing",
         "cause",
-        "__weakref__",
-        "_context",
         "config",
         "correlation",
         "deadline",
@@ -91,7 +91,7 @@ class Run:
         "timer",
     )
 
-    def __init__(  # noqa: PLR0913  (what a context and a runner bring, resolved)
+    def __init__(  # noqa: PLR0913, PLR0917  (what a context and a runner bring, resolved)
         self,
         atlas: Atlas,
         run_id: UUID,

@@ -73,7 +73,17 @@ class Scheduler:
     ['ok', 'skip', 'skip']
     """
 
-    __slots__ = ("_halted", "_origins", "_settled", "_spoiled", "_successors", "_topology", "_waiting", "_withheld", "states")
+    __slots__ = (
+        "_halted",
+        "_origins",
+        "_settled",
+        "_spoiled",
+        "_successors",
+        "_topology",
+        "_waiting",
+        "_withheld",
+        "states",
+    )
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology

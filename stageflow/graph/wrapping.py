@@ -178,7 +178,7 @@ def _settled(call: Call, label: str) -> Call:
         before = task.cancelling() if task is not None else 0
         try:
             result = await call(inputs)
-        except (Exception, asyncio.CancelledError) as escaped:  # noqa: BLE001  (a defect is a value here)
+        except (Exception, asyncio.CancelledError) as escaped:
             if isinstance(escaped, asyncio.CancelledError) and task is not None and task.cancelling() > before:
                 raise
             result = Failure(defect(around.ledger.name(around.slot) or label, escaped))

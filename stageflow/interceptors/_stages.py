@@ -19,6 +19,15 @@ MOST = 128  # edges of one stage that are shown: the number of links that OpenTe
 _ITEM = re.compile(r"\[\d+\]")
 
 
+def without_items(stage: str) -> str:
+    """The name of a stage without the numbers of items.
+
+    >>> without_items("crawl.fetch[7][12]")
+    'crawl.fetch'
+    """
+    return _ITEM.sub("", stage)
+
+
 class Observed(NamedTuple):
     """A stage, in words that have as few values as the pipeline has stages.
 
@@ -37,7 +46,7 @@ def observed(inputs: StageInputs[object]) -> Observed:
     """The stage that is about to be called with the inputs."""
     if not isinstance(inputs, RunInputs):
         context = inputs.context
-        return Observed(_ITEM.sub("", context.stage), context.kind, "")
+        return Observed(without_items(context.stage), context.kind, "")
     ledger, plan = inputs.ledger, inputs.ledger.plan
     slot = 0 if ledger.each else inputs.slot
     name = plan.names[slot]

@@ -1,6 +1,7 @@
 """The names of attributes on spans and measurements, and their values.
 
-Where OpenTelemetry's semantic conventions have a name (``error.type``), it is that; the rest has ``stageflow.`` in front.
+Where OpenTelemetry's semantic conventions have a name (``error.type``), it is that; the rest has ``stageflow.``
+in front.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol, final
 
@@ -60,13 +60,15 @@ class Series:
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
 class MemoryMetrics:
     """Measurements kept in memory: for tests, and for a page that shows them."""
 
-    _numbers: dict[Series, int] = field(default_factory=dict[Series, int])
-    _durations: dict[Series, tuple[float, ...]] = field(default_factory=dict[Series, "tuple[float, ...]"])
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    __slots__ = ("_durations", "_lock", "_numbers")
+
+    def __init__(self) -> None:
+        self._numbers: dict[Series, int] = {}
+        self._durations: dict[Series, list[float]] = {}
+        self._lock = threading.Lock()
 
     @property
     def numbers(self) -> Mapping[Series, int]:
@@ -78,7 +80,7 @@ class MemoryMetrics:
     def durations(self) -> Mapping[Series, tuple[float, ...]]:
         """Durations by now, in seconds, in the order in which they came."""
         with self._lock:
-            return MappingProxyType(dict(self._durations))
+            return MappingProxyType({series: tuple(seconds) for series, seconds in self._durations.items()})
 
     def enabled(self) -> bool:
         """Always."""
@@ -86,9 +88,8 @@ class MemoryMetrics:
 
     def record(self, name: str, seconds: float, attributes: Mapping[str, str], /) -> None:
         """Keeps a duration."""
-        series = Series.of(name, attributes)
         with self._lock:
-            self._durations[series] = (*self._durations.get(series, ()), seconds)
+            self._durations.setdefault(Series.of(name, attributes), []).append(seconds)
 
     def count(self, name: str, by: int, attributes: Mapping[str, str], /) -> None:
         """Adds to a count."""

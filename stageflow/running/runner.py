@@ -182,7 +182,7 @@ class Runner(Generic[_X]):
             if watchers:
                 former = run.teller.sinks if run.teller is not None else ()
                 run.teller = Teller((*former, *watchers), run.run_id, run.correlation)
-            return await self._execute(run, graph, value)
+            return await self._execute(run, value)
 
         def watch(sink: EventSink) -> None:
             if not begun:
@@ -207,10 +207,10 @@ class Runner(Generic[_X]):
         """Runs a graph, whatever its types: what `run` and the pipelines' own ``run`` are made of."""
         run = self._run_of(graph, context)
         if self._settings.hooks:  # what they set in the context is for the stages, not for the caller
-            return await asyncio.get_running_loop().create_task(self._execute(run, graph, value))
-        return await self._execute(run, graph, value)
+            return await asyncio.get_running_loop().create_task(self._execute(run, value))
+        return await self._execute(run, value)
 
-    async def _execute(self, run: Run, graph: AnyGraph, value: object) -> Outcome:
+    async def _execute(self, run: Run, value: object) -> Outcome:
         self._state.active.setdefault(run, None)
         hooks = self._settings.hooks
         ended: Outcome | BaseException | None = None

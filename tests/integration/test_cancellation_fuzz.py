@@ -98,12 +98,13 @@ class Witness:
     """What happened in one run, as its stages, sink and store saw it.
 
     Attributes:
-        events: what the sink took; one that it was awaited for, and interrupted at, it did not take.
-        statuses: what the store kept, by the same rule; `asked`, whether there was a store at all.
+        events: what the sink took; `interrupted`, what it was cancelled at, taking it.
+        statuses: what the store kept; `asked`, whether there was a store at all.
         inside: how often each stage is in its body at the moment.
     """
 
     events: list[str] = field(default_factory=list)
+    interrupted: list[str] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)
     asked: bool = False
     inside: Counter[str] = field(default_factory=Counter)
@@ -112,7 +113,11 @@ class Witness:
         self.events.append(type)
 
     async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
-        await asyncio.sleep(0)
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.interrupted.append(type)
+            raise
         self.events.append(type)
 
     async def create_run(self, run_id: UUID, **metadata: object) -> RunRecord:
@@ -393,7 +398,7 @@ def struck(shape: Shape, plan: Mapping[int, Strike], runner: MakeRunner, awaits:
         sys.unraisablehook = unraisable
         loop.close()
     assert not troubles, troubles
-    check_story(ended)
+    check_story(ended, forced=cancel_every_task in plan.values())
     return ended
 
 
@@ -418,9 +423,13 @@ async def _watched(run: Awaitable[object], target: Target, ended: Ended, plan: M
         assert target.loop.now - ended.struck_at < SOON, "the run went on after it was cancelled"
 
 
-def check_story(ended: Ended) -> None:
+def check_story(ended: Ended, *, forced: bool) -> None:
     """The events are well formed, whatever happened, and the store tells the same."""
     types = ended.see.events
+    if forced and types[-1:] != ended.see.interrupted[-1:]:
+        types = [*types, *ended.see.interrupted]  # the very task that told was cancelled: once begun, it counts as told
+    else:
+        assert not ended.see.interrupted or forced, ended.see.interrupted
     if not types and ended.cancelled:
         return  # struck before its first step: it never began
     of_run = [type for type in types if type.startswith("pipeline.")]
@@ -428,6 +437,8 @@ def check_story(ended: Ended) -> None:
     assert of_run[1:-1] in ([], ["pipeline.started"]), types
     assert of_run[-1] == types[-1], types
     assert types[-1] in STORED, types
+    if ended.outcome is not None:
+        assert types[-1] == f"pipeline.{type(ended.outcome).__name__.lower()}", (types[-1], ended.outcome)
     check_stages(types)
     statuses = ended.see.statuses
     assert bool(statuses) is ended.see.asked

@@ -1,0 +1,207 @@
+"""Durations, attempts, failures and what is under way, as measurements of runs and stages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import cast, final
+
+from returns.result import Failure, Result, Success
+from typing_extensions import Never, TypeVar, override
+
+from stageflow.context.inputs import StageFunction, StageInputs
+from stageflow.context.pipeline import PipelineContext
+from stageflow.core.output import StageOutput
+from stageflow.core.stage import StageStatus
+from stageflow.errors import StageError
+from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, Skipped
+from stageflow.interceptors._stages import observed, without_items
+from stageflow.interceptors.base import BaseInterceptor
+from stageflow.interceptors.circuit_breaker import BreakerState, Closed, HalfOpen, Open
+from stageflow.observability import attributes as name
+from stageflow.observability import metrics as of
+from stageflow.observability.metrics import Metrics
+from stageflow.observability.otel import OpenTelemetryMetrics
+
+_LOG = logging.getLogger(__name__)
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_E1 = TypeVar("_E1", bound=StageError)
+_STATES: Mapping[type[BreakerState], str] = {Closed: "closed", Open: "open", HalfOpen: "half_open"}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MetricsInterceptor(BaseInterceptor[Never]):
+    """Measures each stage, and on a runner each run; it adds no error.
+
+    On a runner, put it outermost: then a stage is measured once, with all its attempts. Inside of a
+    `RetryInterceptor` each attempt is measured. Attributes have as few values as the pipeline has stages, statuses
+    and types of errors: there is no id and no number of an item among them.
+
+    ============================  ===========================================================================
+    ``stageflow.stage.duration``  histogram, seconds: pipeline, stage, kind, status, and ``error.type``
+    ``stageflow.stage.attempts``  counter: pipeline, stage, kind
+    ``stageflow.stage.failures``  counter: pipeline, stage, kind, ``error.type``
+    ``stageflow.stage.active``    up-down counter: pipeline, stage, kind
+    ``stageflow.run.duration``    histogram, seconds: pipeline, status, and ``error.type``
+    ``stageflow.run.failures``    counter: pipeline, ``error.type``
+    ``stageflow.run.active``      up-down counter: pipeline
+    ``stageflow.breaker.state``   gauge, 1 for the state of a breaker and 0 for the others: stage, state
+    ============================  ===========================================================================
+
+    The last comes from breakers that are given `breaker_changed`::
+
+        measured = MetricsInterceptor()
+        guarded = fetch.using(CircuitBreakerInterceptor(on_change=measured.breaker_changed)).using(measured)
+
+    Attributes:
+        metrics: where measurements go; to the application's OpenTelemetry meter where not given.
+        clock: the time in seconds, monotonic.
+
+    Raises:
+        ImportError: none are given, and OpenTelemetry is not installed.
+    """
+
+    metrics: Metrics = field(default_factory=OpenTelemetryMetrics)
+    clock: Callable[[], float] = time.perf_counter
+
+    @override
+    def run_started(self, context: PipelineContext, /) -> None:
+        about = {name.PIPELINE: context.pipeline} if context.pipeline else {}
+        run = _Run(self, self.metrics.enabled(), self.clock(), about, _run.get())
+        _run.set(run)
+        if run.live:
+            self._tell(self.metrics.change, of.RUN_ACTIVE, 1, about)
+
+    @override
+    def run_ended(self, context: PipelineContext, outcome: Outcome | BaseException, /) -> None:
+        run = _run.get()
+        if run is None or run.owner is not self:
+            return
+        _run.set(run.around)
+        if run.live:
+            seconds = self.clock() - run.began
+            status, error = _how(outcome)
+            self._tell(self.metrics.change, of.RUN_ACTIVE, -1, run.about)
+            self._ended((of.RUN_DURATION, of.RUN_FAILURES), seconds, run.about, status, error)
+
+    def breaker_changed(self, stage: str, _before: BreakerState, after: BreakerState, /) -> None:
+        """Measures the state of a breaker: for `CircuitBreakerInterceptor.on_change`."""
+        for state, word in _STATES.items():
+            about = {name.STAGE: without_items(stage), name.BREAKER: word}
+            self._tell(self.metrics.level, of.BREAKER_STATE, int(isinstance(after, state)), about)
+
+    @override
+    def wrap(self, call: StageFunction[_A, _B, _E1], /) -> StageFunction[_A, _B, _E1]:
+        async def run_measured(inputs: StageInputs[_A], /) -> Result[StageOutput[_B], _E1]:
+            about = _about(inputs)
+            before, began = inputs.attempt, self.clock()
+            self._tell(self.metrics.change, of.STAGE_ACTIVE, 1, about)
+            status, error = StageStatus.CANCEL, None
+            try:
+                result = await call(inputs)
+                status, error = _gave(result)
+            except BaseException as escaped:
+                status, error = _escaped(escaped)
+                raise
+            finally:
+                seconds = self.clock() - began
+                self._tell(self.metrics.change, of.STAGE_ACTIVE, -1, about)
+                self._tell(self.metrics.count, of.STAGE_ATTEMPTS, 1 + inputs.attempt - before, about)
+                self._ended((of.STAGE_DURATION, of.STAGE_FAILURES), seconds, about, status, error)
+            return result
+
+        def run_maybe_measured(inputs: StageInputs[_A], /) -> Awaitable[Result[StageOutput[_B], _E1]]:
+            run = _run.get()
+            live = run.live if run is not None and run.owner is self else self.metrics.enabled()
+            return run_measured(inputs) if live else call(inputs)
+
+        return run_maybe_measured
+
+    def _ended(
+        self,
+        names: tuple[str, str],
+        seconds: float,
+        about: Mapping[str, str],
+        status: StageStatus,
+        error: BaseException | None,
+    ) -> None:
+        duration, failures = names
+        if error is None:
+            self._tell(self.metrics.record, duration, seconds, {**about, name.STATUS: status.value})
+            return
+        failed = {**about, name.ERROR_TYPE: name.error_type(error)}
+        self._tell(self.metrics.count, failures, 1, failed)
+        self._tell(self.metrics.record, duration, seconds, {**failed, name.STATUS: status.value})
+
+    @staticmethod
+    def _tell(
+        take: Callable[[str, _N, Mapping[str, str]], None], series: str, value: _N, about: Mapping[str, str]
+    ) -> None:
+        try:
+            take(series, value, about)
+        except Exception:  # noqa: BLE001  (measuring never changes how a stage goes)
+            _LOG.exception("%s was not measured; its stage or run goes on.", series)
+
+
+_N = TypeVar("_N", int, float)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """The run that this context is in, as an interceptor of its runner sees it."""
+
+    owner: MetricsInterceptor
+    live: bool
+    began: float
+    about: Mapping[str, str]
+    around: _Run | None
+
+
+_run: ContextVar[_Run | None] = ContextVar("stageflow_measured_run", default=None)
+
+
+def _about(inputs: StageInputs[object]) -> dict[str, str]:
+    stage = observed(inputs)
+    about = {name.STAGE: stage.name, name.KIND: stage.kind.value}
+    if stage.pipeline:
+        about[name.PIPELINE] = stage.pipeline
+    return about
+
+
+def _gave(result: object) -> tuple[StageStatus, BaseException | None]:
+    match cast("Result[object, object]", result):
+        case Success(StageOutput(status=status)):
+            return status, None
+        case Failure(BaseException() as error):
+            return StageStatus.FAIL, error
+        case _:
+            return StageStatus.FAIL, TypeError("no Result of a StageOutput")
+
+
+def _escaped(error: BaseException) -> tuple[StageStatus, BaseException | None]:
+    task = asyncio.current_task() if isinstance(error, CancelledError) else None
+    cancelled = isinstance(error, GeneratorExit) or (task is not None and task.cancelling())
+    return (StageStatus.CANCEL, None) if cancelled else (StageStatus.FAIL, error)
+
+
+def _how(outcome: Outcome | BaseException) -> tuple[StageStatus, BaseException | None]:
+    match outcome:
+        case Completed():
+            return StageStatus.OK, None
+        case Skipped():
+            return StageStatus.SKIP, None
+        case Cancelled() | CancelledError():
+            return StageStatus.CANCEL, None
+        case Failed(error):
+            return StageStatus.FAIL, error
+        case BaseException() as error:
+            return StageStatus.FAIL, error

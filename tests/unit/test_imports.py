@@ -1,0 +1,92 @@
+"""What importing the library brings along, and that its public names are where they are promised to be."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+import stageflow
+
+EXTRAS = ("opentelemetry", "msgspec", "rich", "typer", "dask", "distributed", "psycopg", "structlog", "temporalio")
+SEED = {
+    "ports": ("EventSink", "RunStore", "ConfigProvider", "CorrelationIds"),
+    "errors": ("StageError", "StageExecutionError", "StageTimeoutError", "CircuitOpenError", "PipelineValidationError"),
+    "core.stage": ("StageKind", "StageStatus", "StageHandle"),
+    "core.output": ("StageOutput", "StageArtifact", "StageEvent"),
+    "core.timer": ("PipelineTimer",),
+    "context.pipeline": ("PipelineContext",),
+    "context.stage": ("StageContext",),
+    "context.inputs": ("StageInputs",),
+    "context.ports": ("StagePorts",),
+    "events.sink": ("EventSink", "NoOpEventSink", "LoggingEventSink"),
+    "events.context": ("set_event_sink", "get_event_sink", "clear_event_sink", "event_sink"),
+    "graph.spec": ("StageSpec", "UnifiedStageSpec"),
+    "graph.executor": ("UnifiedStageGraph",),
+    "graph.errors": ("StageExecutionError", "UnifiedPipelineCancelled"),
+    "pipeline.builder": ("Pipeline",),
+    "pipeline.registry": ("PipelineRegistry",),
+    "interceptors.base": (
+        "BaseInterceptor",
+        "InterceptorContext",
+        "InterceptorResult",
+        "ErrorAction",
+        "run_with_interceptors",
+    ),
+    "interceptors.timeout": ("TimeoutInterceptor",),
+    "interceptors.retry": ("RetryInterceptor",),
+    "interceptors.circuit_breaker": ("CircuitBreakerInterceptor",),
+    "interceptors.logging": ("LoggingInterceptor",),
+}
+
+
+def loaded_after(code: str) -> set[str]:
+    """The names of all modules that a fresh interpreter has loaded after some code."""
+    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    found: list[str] = json.loads(ended.stdout)
+    return set(found)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import stageflow",
+        "import asyncio, stageflow; asyncio.run(stageflow.lift(len).run('abc'))",
+        "import stageflow; [getattr(stageflow, name) for name in stageflow.__all__]",
+    ],
+)
+def test_neither_importing_nor_running_loads_an_extra(code) -> None:
+    roots = {name.partition(".")[0] for name in loaded_after(code)}
+    assert "stageflow" in roots
+    assert roots.isdisjoint(EXTRAS)
+
+
+def test_importing_loads_no_test_tool_of_its_own() -> None:
+    assert not [name for name in loaded_after("import stageflow") if name.startswith("stageflow.testing")]
+
+
+@pytest.mark.parametrize("name", stageflow.__all__)
+def test_every_public_name_is_there_and_explains_itself(name) -> None:
+    found = getattr(stageflow, name)
+    assert name == "PipelineResult" or found.__doc__, "a union cannot carry a docstring; everything else does"
+    assert name in dir(stageflow)
+
+
+def test_the_public_names_are_sorted_and_each_is_given_once() -> None:
+    assert len(set(stageflow.__all__)) == len(stageflow.__all__)
+    assert list(stageflow.__all__) == sorted(stageflow.__all__, key=lambda name: (name[0].islower(), name))
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in SEED.items() for name in names])
+def test_the_seeds_names_are_importable_from_their_files_and_from_the_top(module, name) -> None:
+    found = getattr(importlib.import_module(f"stageflow.{module}"), name)
+    assert getattr(stageflow, name) is found
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        stageflow.no_such_name  # noqa: B018  # type: ignore[attr-defined]
