@@ -21,6 +21,10 @@ from stageflow.errors import (
     WorkerLostError,
 )
 from stageflow.events.context import clear_event_sink, event_sink, get_event_sink, set_event_sink
+from stageflow.events.fan_out import FanOutEventSink
+from stageflow.events.json_lines import JsonLinesEventSink
+from stageflow.events.queue import QueueEventSink
+from stageflow.events.recording import RecordingEventSink
 from stageflow.events.sink import LoggingEventSink, NoOpEventSink
 from stageflow.graph.errors import UnifiedPipelineCancelled
 from stageflow.graph.executor import UnifiedStageGraph
@@ -40,8 +44,10 @@ from stageflow.interceptors.circuit_breaker import CircuitBreakerInterceptor
 from stageflow.interceptors.defaults import get_default_interceptors
 from stageflow.interceptors.limit import LimitInterceptor
 from stageflow.interceptors.logging import LoggingInterceptor
+from stageflow.interceptors.metrics import MetricsInterceptor
 from stageflow.interceptors.retry import RetryInterceptor
 from stageflow.interceptors.timeout import TimeoutInterceptor
+from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.pipeline.builder import Interceptor, Parallel, Pipeline, Replacing, Route, Stage
 from stageflow.pipeline.functions import LiftDecorator, StageDecorator, identity, lift, route, stage
 from stageflow.pipeline.registry import PipelineRegistry
@@ -62,13 +68,16 @@ __all__ = [
     "ErrorAction",
     "EventSink",
     "Failed",
+    "FanOutEventSink",
     "Interceptor",
     "InterceptorContext",
     "InterceptorResult",
+    "JsonLinesEventSink",
     "LiftDecorator",
     "LimitInterceptor",
     "LoggingEventSink",
     "LoggingInterceptor",
+    "MetricsInterceptor",
     "MissingPortError",
     "NoOpEventSink",
     "Parallel",
@@ -79,6 +88,8 @@ __all__ = [
     "PipelineTimer",
     "PipelineValidationError",
     "PortKey",
+    "QueueEventSink",
+    "RecordingEventSink",
     "Replacing",
     "RetryInterceptor",
     "Route",
@@ -109,6 +120,7 @@ __all__ = [
     "StageStatus",
     "StageTimeoutError",
     "TimeoutInterceptor",
+    "TracingInterceptor",
     "UndeclaredDependencyError",
     "UnifiedPipelineCancelled",
     "UnifiedStageGraph",

@@ -132,8 +132,8 @@ class _Layout:
                 return self._then(shape, visit)
             case Both():
                 return self._both(shape, visit)
-            case Together(branches=branches):
-                return self._both(branches, visit)
+            case Together():
+                return self._together(shape, visit)
             case Step() | Union() | Empty():
                 return self._wired(visit) if visit.open else self._apart(visit)
             case Returning():
@@ -194,6 +194,12 @@ class _Layout:
             flows.append(self._one(flow, branch, visit))
         self._tables.put(both, self._at(visit, tuple(flows)))
         return tuple(flows)
+
+    def _together(self, shape: Together, visit: Visit) -> Visiting:
+        source = yield from self._both(shape.branches, visit)
+        if source is not None:
+            self._tables.put(shape, self._at(visit, source))
+        return source
 
     def _one(self, flow: Source | None, branch: Shape, visit: Visit) -> int:
         """One stage for what a branch gives, which may be several."""

@@ -141,6 +141,7 @@ class Tables:
         several = found if isinstance(found, tuple) else (found,)
         if any(other.scope == place.scope for other in several):
             self.problem(say.duplicate_handle(shape.label))
+            return
         self.places[shape] = (*several, place)
 
     def name(self, name: str, place: Place) -> None:

@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 from stageflow.core.stage import Shape
 from stageflow.graph import problems as say
 from stageflow.graph.shape import Both, Named, Replaced, Returning, Routed, Source, Step, Then, Together, Union, Wire
-from stageflow.graph.wrapping import Wrapped
+from stageflow.graph.wrapping import Each, OrNone, Recover, Settle, Wrapped
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +112,8 @@ def _handles(shape: Shape) -> Iterable[Shape]:
     while True:
         yield shape
         match shape:
+            case Wrapped(how=OrNone() | Settle() | Recover() | Each()):
+                return  # what is inside gives something else than the stage
             case Named(inner=inner, keeps=True) | Wrapped(inner=inner) | Then(second=inner) | Returning(output=inner):
                 shape = inner
             case _:

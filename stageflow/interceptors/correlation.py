@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from contextvars import Token
 from dataclasses import dataclass
 from typing import final
 
@@ -13,8 +14,9 @@ from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.output import StageOutput
 from stageflow.errors import StageError
+from stageflow.graph.inputs import RunInputs
 from stageflow.interceptors.base import BaseInterceptor
-from stageflow.observability.logging import bind_run, log_ids
+from stageflow.observability.logging import LogIds, bind_run, log_ids
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -36,8 +38,7 @@ class CorrelationInterceptor(BaseInterceptor[Never]):
     @override
     def wrap(self, call: StageFunction[_A, _B, _E1], /) -> StageFunction[_A, _B, _E1]:
         async def run_correlated(inputs: StageInputs[_A], /) -> Result[StageOutput[_B], _E1]:
-            context = inputs.context
-            token = bind_run(context.run_id, context.correlation, stage=context.stage)
+            token = _bound(inputs)
             try:
                 return await call(inputs)
             finally:
@@ -45,3 +46,11 @@ class CorrelationInterceptor(BaseInterceptor[Never]):
                     log_ids.reset(token)
 
         return run_correlated
+
+
+def _bound(inputs: StageInputs[object]) -> Token[LogIds]:
+    if isinstance(inputs, RunInputs):  # without making the context, which costs more than all the rest
+        ledger, run = inputs.ledger, inputs.ledger.run
+        return bind_run(run.run_id, run.correlation, stage=ledger.name(inputs.slot))
+    context = inputs.context
+    return bind_run(context.run_id, context.correlation, stage=context.stage)

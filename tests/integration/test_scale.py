@@ -6,7 +6,7 @@ import asyncio
 import gc
 import sys
 import tracemalloc
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import reduce
 from typing import Literal, Never
 
@@ -48,42 +48,45 @@ SMALL = 400  # what calls are counted at, and at twice that
 TWICE = 2.2
 
 
-@stage
-async def add(inputs: StageInputs[int]) -> Result[StageOutput[int], Never]:
+Body = Callable[[StageInputs[int]], Coroutine[object, object, Result[StageOutput[int], Never]]]
+
+
+async def adding(inputs: StageInputs[int]) -> Result[StageOutput[int], Never]:
     return ok(inputs.value + 1)
 
 
-@lift
-def total(values: object) -> int:
-    return sum(values)  # type: ignore[call-overload,no-any-return]
-
-
-@stage
-async def suspend(inputs: StageInputs[int]) -> Result[StageOutput[int], Never]:
+async def suspending(inputs: StageInputs[int]) -> Result[StageOutput[int], Never]:
     await asyncio.sleep(0)
     return ok(inputs.value + 1)
 
 
-def spec(number: int, body: Stage[int, object, StageError], *after: int) -> UnifiedStageSpec:
-    return UnifiedStageSpec(f"s{number}", body, dependencies=tuple([f"s{before}" for before in after]))
+def summing(values: object) -> int:
+    return sum(values)  # type: ignore[call-overload,no-any-return]
 
 
-def chain(count: int, body: Stage[int, object, StageError] = add, *, reverse: bool = False) -> AnyPipeline:
-    specs = [spec(number, body, *([number - 1] if number else [])) for number in range(count)]
+add = stage(name="add")(adding)
+
+
+def spec(number: int, made: AnyStage, *after: int) -> UnifiedStageSpec:
+    return UnifiedStageSpec(f"s{number}", made, dependencies=tuple([f"s{before}" for before in after]))
+
+
+def chain(count: int, body: Body = adding, *, reverse: bool = False) -> AnyPipeline:
+    specs = [spec(number, stage(body), *([number - 1] if number else [])) for number in range(count)]
     return Pipeline.from_specs(reversed(specs) if reverse else specs)
 
 
-def fan(count: int, body: Stage[int, object, StageError] = add) -> AnyPipeline:
-    middle = [spec(number, body, 0) for number in range(1, count + 1)]
-    last = spec(count + 1, total, *range(1, count + 1))
-    return Pipeline.from_specs([spec(0, body), *middle, last])
+def fan(count: int, body: Body = adding) -> AnyPipeline:
+    middle = [spec(number, stage(body), 0) for number in range(1, count + 1)]
+    last = spec(count + 1, lift(summing), *range(1, count + 1))
+    return Pipeline.from_specs([spec(0, stage(body)), *middle, last])
 
 
 def layered(width: int, depth: int) -> AnyPipeline:
     """Each stage follows every stage of the layer before: many more edges than stages."""
-    first = [spec(number, add) for number in range(width)]
+    first = [spec(number, stage(adding)) for number in range(width)]
     rest = [
-        spec(number, total, *range((number // width - 1) * width, number // width * width))
+        spec(number, lift(summing), *range((number // width - 1) * width, number // width * width))
         for number in range(width, width * depth)
     ]
     return Pipeline.from_specs([*first, *rest])
@@ -92,8 +95,8 @@ def layered(width: int, depth: int) -> AnyPipeline:
 # 100,000 stages
 
 
-@pytest.mark.parametrize("body", [add, suspend], ids=["without suspending", "suspending"])
-async def test_a_chain_of_a_hundred_thousand_stages_builds_and_runs(body: Stage[int, int, Never]) -> None:
+@pytest.mark.parametrize("body", [adding, suspending], ids=["without suspending", "suspending"])
+async def test_a_chain_of_a_hundred_thousand_stages_builds_and_runs(body: Body) -> None:
     graph = chain(MANY, body).build().unwrap()
     assert len(graph) == MANY
     outcome = await graph.run(0)
@@ -102,8 +105,8 @@ async def test_a_chain_of_a_hundred_thousand_stages_builds_and_runs(body: Stage[
     assert len(outcome.report.stages) == MANY
 
 
-@pytest.mark.parametrize("body", [add, suspend], ids=["without suspending", "suspending"])
-async def test_one_to_a_hundred_thousand_to_one_builds_and_runs(body: Stage[int, int, Never]) -> None:
+@pytest.mark.parametrize("body", [adding, suspending], ids=["without suspending", "suspending"])
+async def test_one_to_a_hundred_thousand_to_one_builds_and_runs(body: Body) -> None:
     outcome = await fan(MANY, body).run(0)
     assert isinstance(outcome, Completed)
     assert outcome.report.outputs[f"s{MANY + 1}"] == 2 * MANY
@@ -133,7 +136,7 @@ async def test_a_hundred_thousand_branches_joined_in_a_loop_build_and_run() -> N
     made = add.named("a") & add.named("b")
     for number in range(MANY):
         made &= add.named(f"s{number}")  # type: ignore[assignment]  # of how many is not in the type
-    outcome = await (made | total).run(0)
+    outcome = await (made | lift(summing)).run(0)
     assert isinstance(outcome, Completed)
     assert outcome.value == MANY + 2
 
@@ -145,7 +148,7 @@ async def test_a_hundred_thousand_stages_added_one_by_one_build_and_run(by: str)
     for number in range(MANY):
         name = f"s{number}"
         if by == "name":
-            made = made.with_stage(name, add, dependencies=(f"s{number - 1}",) if number else ())
+            made = made.with_stage(name, stage(adding), dependencies=(f"s{number - 1}",) if number else ())
         else:
             one: AnyStage = add.named(name)
             made = made.with_stage(one) if before is None else made.with_stage(one, after=before)
@@ -178,7 +181,7 @@ async def test_a_skip_or_failure_reaches_to_the_end_of_a_chain_however_long(
     async def first(inputs: StageInputs[int]) -> Result[StageOutput[int], StageError]:
         return skip("nothing") if kind == "skip" else fail("broken")
 
-    specs = [spec(0, first), *(spec(number, add, number - 1) for number in range(1, MANY))]
+    specs = [spec(0, first), *(spec(number, stage(adding), number - 1) for number in range(1, MANY))]
     outcome = await Runner(on_failure=on_failure).run(Pipeline.from_specs(specs), 0)
     assert isinstance(outcome, Skipped if kind == "skip" else Failed)
     last = outcome.report.stages[f"s{MANY - 1}"]
@@ -187,7 +190,7 @@ async def test_a_skip_or_failure_reaches_to_the_end_of_a_chain_however_long(
 
 
 def test_a_cycle_of_five_thousand_is_found_without_recursion() -> None:
-    specs = [spec(number, add, (number + 1) % 5_000) for number in range(5_000)]
+    specs = [spec(number, stage(adding), (number + 1) % 5_000) for number in range(5_000)]
     (problem,) = Pipeline.from_specs(specs).build().failure().problems
     assert '"s0"' in problem
 
@@ -346,20 +349,18 @@ def calls_of(work: Callable[[], object]) -> int:
     return count
 
 
-def running(pipeline: AnyStage, value: object = 0, runner: Runner | None = None) -> Callable[[], object]:
-    graph = pipeline.graph()
+def run_calls(pipeline: AnyStage, value: object = 0, limit: int | None = None) -> int:
+    """How many functions are called by a run of what is built already, up to its report."""
+    graph, runner = pipeline.graph(), Runner(max_concurrency=limit)
     still = PipelineTimer(clock=lambda: 0.0)  # how often the loop is let heard would depend on the machine
 
     async def run() -> None:
-        outcome = await (runner or Runner()).run(graph, value, context=PipelineContext(timer=still))
+        outcome = await runner.run(graph, value, context=PipelineContext(timer=still))
+        assert isinstance(outcome, Completed), outcome
         assert len(outcome.report.stages) >= 1
 
-    def work() -> None:
-        coroutine: Coroutine[object, object, None] = run()
-        loop.run_until_complete(coroutine)
-
-    loop = asyncio.new_event_loop()
-    return work
+    with asyncio.Runner() as loop:
+        return calls_of(lambda: loop.run(run()))
 
 
 def piped(count: int) -> AnyPipeline:
@@ -383,7 +384,7 @@ def handled_one_by_one(count: int) -> AnyPipeline:
 def named_one_by_one(count: int) -> AnyPipeline:
     made: AnyPipeline = Pipeline.of(object)
     for number in range(count):
-        made = made.with_stage(f"s{number}", add, dependencies=(f"s{number - 1}",) if number else ())
+        made = made.with_stage(f"s{number}", stage(adding), dependencies=(f"s{number - 1}",) if number else ())
     return made
 
 
@@ -398,7 +399,7 @@ def branched(count: int) -> AnyPipeline:
     made = add.named("a") & add.named("b")
     for number in range(count):
         made &= add.named(f"s{number}")  # type: ignore[assignment]
-    return made | total
+    return made | lift(summing)
 
 
 def routed(count: int) -> AnyPipeline:
@@ -424,9 +425,9 @@ def reading_the_first(count: int) -> AnyPipeline:
 GRAPHS: dict[str, Callable[[int], AnyStage]] = {
     "chain": chain,
     "chain in reverse": lambda count: chain(count, reverse=True),
-    "chain that suspends": lambda count: chain(count, suspend),
+    "chain that suspends": lambda count: chain(count, suspending),
     "fan": fan,
-    "fan that suspends": lambda count: fan(count, suspend),
+    "fan that suspends": lambda count: fan(count, suspending),
     "layers": lambda count: layered(8, count // 8),
     "piped": piped,
     "added by handle": handled_one_by_one,
@@ -450,30 +451,28 @@ def test_twice_as_many_stages_are_authored_and_built_by_twice_as_many_calls(kind
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_twice_as_many_stages_are_run_by_twice_as_many_calls(kind: str) -> None:
     make = GRAPHS[kind]
-    running(make(8))()
-    small, large = (calls_of(running(make(count))) for count in (SMALL, 2 * SMALL))
+    run_calls(make(8))
+    small, large = (run_calls(make(count)) for count in (SMALL, 2 * SMALL))
     assert large <= TWICE * small, (small, large)
 
 
 @pytest.mark.parametrize("limit", [None, 3])
 def test_twice_as_many_items_are_run_by_twice_as_many_calls(limit: int | None) -> None:
-    items = suspend.each(limit=limit)
-    running(items, range(8))()
-    small, large = (calls_of(running(items, range(count))) for count in (SMALL, 2 * SMALL))
+    items = stage(suspending).each(limit=limit)
+    run_calls(items, range(8))
+    small, large = (run_calls(items, range(count)) for count in (SMALL, 2 * SMALL))
     assert large <= TWICE * small, (small, large)
 
 
 def test_a_limited_runner_runs_twice_as_many_stages_by_twice_as_many_calls() -> None:
-    running(fan(8, suspend), runner=Runner(max_concurrency=3))()
-    small, large = (
-        calls_of(running(fan(count, suspend), runner=Runner(max_concurrency=3))) for count in (SMALL, 2 * SMALL)
-    )
+    run_calls(fan(8, suspending), limit=3)
+    small, large = (run_calls(fan(count, suspending), limit=3) for count in (SMALL, 2 * SMALL))
     assert large <= TWICE * small, (small, large)
 
 
 AUTHORED: dict[str, Callable[[AnyStage, int], AnyStage]] = {
     "|": lambda made, number: made | add.named(f"s{number}"),
-    "with_stage": lambda made, number: made.with_stage(f"s{number}", add),  # type: ignore[attr-defined,no-any-return]
+    "with_stage": lambda made, number: made.with_stage(f"s{number}", stage(adding)),  # type: ignore[attr-defined,no-any-return]
     "compose": lambda made, number: made.compose(Pipeline.of(object)),  # type: ignore[attr-defined,no-any-return]
 }
 
@@ -505,4 +504,15 @@ def test_branches_in_a_loop_are_not_copied() -> None:
         return taken
 
     small, large = bytes_of(2_000), bytes_of(4_000)
+    assert large <= TWICE * small, (small, large)
+
+
+def test_a_handle_that_occurs_many_times_is_refused_in_linear_time() -> None:
+    def refused(count: int) -> int:
+        pipeline = Pipeline.from_specs(UnifiedStageSpec(f"s{number}", add) for number in range(count))
+        (problem,) = pipeline.build().failure().problems
+        assert problem.startswith('Stage "add" occurs twice')
+        return calls_of(lambda: Pipeline(pipeline.shape).build())
+
+    small, large = refused(SMALL), refused(2 * SMALL)
     assert large <= TWICE * small, (small, large)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import logging
 import pickle
@@ -12,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -35,7 +37,10 @@ from stageflow import (
     PipelineContext,
     RetryInterceptor,
     Runner,
+    RunRecord,
+    RunStoreError,
     Skipped,
+    Stage,
     StageError,
     StageInputs,
     StageKind,
@@ -59,7 +64,7 @@ RECEIVER = Path(__file__).with_name("otlp_receiver.py")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-class Flaky(StageError): ...
+class FlakyError(StageError): ...
 
 
 class Spans:
@@ -125,12 +130,12 @@ def join(both: tuple[str, str]) -> str:
     return "".join(both)
 
 
-def flaky(failures: int):  # noqa: ANN201
+def flaky(failures: int) -> Stage[str, str, FlakyError]:
     """A stage that fails so often, then gives what it was given."""
-    left_to_fail = [Flaky(f"failure {number}", retryable=True) for number in range(1, failures + 1)]
+    left_to_fail = [FlakyError(f"failure {number}", retryable=True) for number in range(1, failures + 1)]
 
     @stage(name="flaky", kind=StageKind.WORK)
-    async def run(inputs: StageInputs[str]) -> Result[StageOutput[str], Flaky]:
+    async def run(inputs: StageInputs[str]) -> Result[StageOutput[str], FlakyError]:
         return fail(left_to_fail.pop(0)) if left_to_fail else ok(inputs.value)
 
     return run
@@ -217,6 +222,55 @@ async def test_links_go_to_the_case_that_a_route_chose(spans: Spans) -> None:
     assert spans.named("right") == []
 
 
+async def test_links_go_through_branches_that_are_put_together(spans: Spans) -> None:
+    @lift
+    def shown(both: tuple[str, tuple[str, str]]) -> str:
+        return repr(both)
+
+    nested = first | (left & (right & left.named("again")).together()) | shown
+    await Runner().using(spans.tracing).run(nested, "x")
+    assert links_of(spans.one("shown")) == {id_of(spans.one(name)) for name in ("left", "right", "again")}
+
+
+async def test_what_did_not_run_is_linked_to_by_nobody(spans: Spans) -> None:
+    absent = (left | right).named("inner").when(lambda _: False).optional()
+    await Runner().using(spans.tracing).run(first | absent | lift(repr), "x")
+    assert {span.name for span in spans.all if "stageflow.stage.name" in attributes_of(span)} == {"first", "repr"}
+    assert links_of(spans.one("repr")) == set()
+
+
+class LostStore:
+    """A store that is lost when the run ends."""
+
+    async def create_run(self, run_id: UUID, **metadata: object) -> RunRecord:
+        now = datetime.now(UTC)
+        return RunRecord(run_id, "running", metadata, now, now)
+
+    async def update_status(self, run_id: UUID, status: str, **data: object) -> None:
+        raise OSError("disk full")
+
+    async def get_run(self, run_id: UUID) -> RunRecord | None:
+        return None
+
+
+async def test_a_run_whose_store_was_lost_is_an_error(spans: Spans) -> None:
+    with pytest.raises(RunStoreError):
+        await Runner(store=LostStore()).using(spans.tracing).run((first | left).named("site"), "x")
+    assert spans.one("site").status.status_code is StatusCode.ERROR
+    assert [event.name for event in spans.one("site").events] == ["exception"]
+
+
+async def test_the_end_of_a_run_that_it_did_not_see_start_is_nothing_to_it(spans: Spans) -> None:
+    spans.tracing.run_ended(PipelineContext(), RuntimeError("another hook raised"))
+    assert spans.all == ()
+    spans.tracing.run_started(PipelineContext(pipeline="site"))
+    Spans().tracing.run_ended(PipelineContext(), RuntimeError("of another interceptor"))
+    assert trace.get_current_span().is_recording()
+    spans.tracing.run_ended(PipelineContext(), RuntimeError("its own"))
+    assert spans.one("site").status.description == "its own"
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
 async def test_a_hundred_items_more_than_the_limit_are_not_all_linked(spans: Spans) -> None:
     await Runner().using(spans.tracing).run(left.each() | lift(len), [""] * 228)
     assert len(spans.named("left")) == 228
@@ -254,6 +308,20 @@ async def test_each_attempt_is_a_span_where_tracing_is_inside_of_the_retry(spans
     assert links_of(spans.one("site.left")) == {id_of(attempts[1])}
 
 
+async def test_an_attempt_after_one_that_raised_is_beside_it_and_not_below(spans: Spans) -> None:
+    raises = [ValueError("once")]
+
+    @lift
+    def shaky(text: str) -> str:
+        if raises:
+            raise raises.pop()
+        return text
+
+    always = RetryInterceptor(attempts=2, backoff=0.0, retry_when=lambda _: True)
+    await Runner().using(spans.tracing).using(always).run((shaky | left).named("site"), "x")
+    assert [parent_of(span) for span in spans.named("site.shaky")] == [id_of(spans.one("site"))] * 2
+
+
 async def test_a_failure_is_an_error_of_its_stage_and_of_its_run(spans: Spans) -> None:
     outcome = await Runner().using(spans.tracing).run((first | flaky(1)).named("site"), "x")
     assert isinstance(outcome, Failed)
@@ -261,7 +329,7 @@ async def test_a_failure_is_an_error_of_its_stage_and_of_its_run(spans: Spans) -
     for span in (broken, run):
         assert span.status.status_code is StatusCode.ERROR
         assert span.status.description == "failure 1"
-        assert str(attributes_of(span)["error.type"]).endswith(".Flaky")
+        assert str(attributes_of(span)["error.type"]).endswith(".FlakyError")
         assert attributes_of(span)["stageflow.status"] == "fail"
     assert [event.name for event in broken.events] == ["exception"]
     assert run.events == ()
@@ -554,8 +622,13 @@ async def test_a_stage_called_by_hand_has_a_span_too(spans: Spans) -> None:
 async def test_what_a_run_made_is_forgotten_with_it(spans: Spans) -> None:
     from stageflow.interceptors import _spans
 
+    gc.collect()
+    before = len(_spans._MADE)
     await Runner().using(spans.tracing).run(first | (left & right) | join, "x")
-    assert len(_spans._MADE) == 0
+    assert len(_spans._MADE) == before + 1
+    await asyncio.sleep(0)  # until then the loop itself keeps what it just handed over
+    gc.collect()
+    assert len(_spans._MADE) == before
 
 
 def test_it_is_a_value() -> None:
@@ -590,6 +663,42 @@ print("as it should be")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("as it should be\n", "")
+
+
+def test_an_sdk_that_is_installed_after_the_pipeline_was_written_is_found() -> None:
+    program = """
+import asyncio
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from stageflow import Runner, lift
+from stageflow.interceptors.metrics import MetricsInterceptor
+from stageflow.interceptors.tracing import TracingInterceptor
+
+alone = lift(str).named("alone").using(TracingInterceptor()).using(MetricsInterceptor())
+runner = Runner().using(TracingInterceptor()).using(MetricsInterceptor())
+asyncio.run(alone.run(1))
+asyncio.run(runner.run(lift(str).named("quiet"), 1))
+
+exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+metrics.set_meter_provider(MeterProvider([reader]))
+asyncio.run(alone.run(1))
+asyncio.run(runner.run(lift(str).named("watched"), 1))
+
+print([span.name for span in exporter.get_finished_spans()])
+found = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+attempts = next(metric for metric in found if metric.name == "stageflow.stage.attempts")
+print(sorted((point.attributes["stageflow.stage.name"], point.value) for point in attempts.data.data_points))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["['alone', 'watched', 'watched']", "[('alone', 1), ('watched', 1)]"]
 
 
 @contextmanager
