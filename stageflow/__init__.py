@@ -1,5 +1,8 @@
 """Async DAG pipelines for strictly typed Python: wiring errors are type errors, errors are values with a type."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.context.ports import AnyPortKey, PortKey, StagePorts
@@ -44,16 +47,33 @@ from stageflow.interceptors.circuit_breaker import CircuitBreakerInterceptor
 from stageflow.interceptors.defaults import get_default_interceptors
 from stageflow.interceptors.limit import LimitInterceptor
 from stageflow.interceptors.logging import LoggingInterceptor
-from stageflow.interceptors.metrics import MetricsInterceptor
 from stageflow.interceptors.retry import RetryInterceptor
 from stageflow.interceptors.timeout import TimeoutInterceptor
-from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.pipeline.builder import Interceptor, Parallel, Pipeline, Replacing, Route, Stage
 from stageflow.pipeline.functions import LiftDecorator, StageDecorator, identity, lift, route, stage
 from stageflow.pipeline.registry import PipelineRegistry
 from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunRecord, RunStore
 from stageflow.running.handle import RunHandle
 from stageflow.running.runner import Runner
+
+if TYPE_CHECKING:
+    from stageflow.interceptors.metrics import MetricsInterceptor
+    from stageflow.interceptors.tracing import TracingInterceptor
+else:
+    # What needs an extra is imported when first asked for. A checker must not see this: it would let every name pass.
+    _LATE = {
+        "MetricsInterceptor": "stageflow.interceptors.metrics",
+        "TracingInterceptor": "stageflow.interceptors.tracing",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATE:
+            raise AttributeError(f"module 'stageflow' has no attribute {name!r}")
+        return getattr(import_module(_LATE[name]), name)
+
+    def __dir__() -> list[str]:
+        return [*globals(), *_LATE]
+
 
 __all__ = [
     "AnyPortKey",

@@ -93,7 +93,7 @@ class Teller:
                 await _in_time(sink.emit(type=type, data=data))
             except _RAISED:
                 task = asyncio.current_task()
-                if task is not None and task.cancelling():  # by a loop on its way out: what does not wait can still tell
+                if task is not None and task.cancelling():  # by a loop on its way out: do not wait again
                     self._send_to(sink, type, data)
                     continue
                 _LOG.exception("The sink %r did not take %s; the run's outcome stands.", sink, type)

@@ -317,7 +317,8 @@ async def test_stages_inside_others_go_by_their_full_names_and_what_contains_the
     inner = (gives("one") | gives("two")).named("inner")
     recorder = await heard(lift(lambda _: [1, 2], name="split") | (inner | gives("last")).each(limit=1))
     started = [type.removeprefix("stage.").removesuffix(".started") for type in recorder.types if "started" in type]
-    assert started == ["pipeline", "split", *(n for i in (0, 1) for n in (f"inner[{i}].one", f"inner[{i}].two", f"last[{i}]"))]
+    items = [name for i in (0, 1) for name in (f"inner[{i}].one", f"inner[{i}].two", f"last[{i}]")]
+    assert started == ["pipeline", "split", *items]
 
 
 # Attempts
