@@ -25,8 +25,8 @@ class RunInputs(StageInputs[object]):
 
     def __init__(self, value: object, ledger: Ledger, slot: int) -> None:
         self._value = value
-        self.ledger = ledger
-        self.slot = slot
+        self.ledger: Ledger = ledger
+        self.slot: int = slot
 
     @property
     @override

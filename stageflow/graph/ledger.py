@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from stageflow.core.output import StageOutput
-from stageflow.core.stage import StageKind
+from stageflow.core.stage import StageKind, StageStatus
 from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.names import filled
 from stageflow.graph.places import Lent
@@ -64,11 +64,11 @@ class Ledger:
     def __init__(
         self, run: Run, plan: Plan, value: object, *, above: Ledger | None = None, slot: int = 0, each: bool = False
     ) -> None:
-        self.run = run
-        self.plan = plan
-        self.above = above
-        self.slot = slot
-        self.each = each
+        self.run: Run = run
+        self.plan: Plan = plan
+        self.above: Ledger | None = above
+        self.slot: int = slot
+        self.each: bool = each
         self.items: tuple[int, ...] = ()
         self.tried: Sequence[int] = ()
         self.nodes: Sequence[Node] = plan.nodes
@@ -80,14 +80,14 @@ class Ledger:
         if each:
             items = _items(value)
             self.values: list[object] = [*items, items]
-            self.scheduler = Scheduler(_unrelated(len(items)))
+            self.scheduler: Scheduler = Scheduler(_unrelated(len(items)))
         else:
             self.values = [None] * len(plan.nodes)
             self.values.append(value)
             self.scheduler = Scheduler(plan.topology)
-        self.states = self.scheduler.states
-        self.begun = [NEVER] * len(self.states)
-        self.ended = [0.0] * len(self.states)
+        self.states: list[StageStatus | None] = self.scheduler.states
+        self.begun: list[float] = [NEVER] * len(self.states)
+        self.ended: list[float] = [0.0] * len(self.states)
         self.inside: dict[int, object] = {}
         self.notes: dict[int, StageError | str] = {}
         self.riders: dict[int, StageOutput[object]] = {}

@@ -71,10 +71,10 @@ class Place:
     __slots__ = ("inside", "plan", "scope", "source")
 
     def __init__(self, plan: int, source: Source, scope: int, *, inside: bool = False) -> None:
-        self.plan = plan
-        self.source = source
-        self.scope = scope
-        self.inside = inside
+        self.plan: int = plan
+        self.source: Source = source
+        self.scope: int = scope
+        self.inside: bool = inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -72,7 +72,7 @@ class Pool:
             call = nodes[0][0] if ledger.whole_items else within(plan)
             nodes = [(call, item) for item in range(count)]
             kinds = (ledger.kind(0),) * count
-        self.ledger = ledger
+        self.ledger: Ledger = ledger
         self._nodes: Sequence[Node] = nodes
         self._kinds = kinds
         self._limit = min(limit or _UNLIMITED, run.limit)

@@ -104,32 +104,32 @@ class Run:
         teller: Teller | None,
         pipeline: str,
     ) -> None:
-        self.pipeline = pipeline
-        self.atlas = atlas
-        self.run_id = run_id
-        self.correlation = correlation
-        self.ports = ports
-        self.config = config
-        self.sink = sink
-        self.deadline = deadline
-        self.timer = timer
-        self.teller = teller
+        self.pipeline: str = pipeline
+        self.atlas: Atlas = atlas
+        self.run_id: UUID = run_id
+        self.correlation: CorrelationIds = correlation
+        self.ports: StagePorts = ports
+        self.config: ConfigProvider | None = config
+        self.sink: EventSink | None = sink
+        self.deadline: float | None = deadline
+        self.timer: PipelineTimer = timer
+        self.teller: Teller | None = teller
         self._context: PipelineContext | None = None
-        self.finish = False
-        self.grace = 5.0
-        self.limit = 1 << 60
+        self.finish: bool = False
+        self.grace: float = 5.0
+        self.limit: int = 1 << 60
         self.places: Place | None = None
         self.around: Wrapping | None = None
         self.halt: Callable[[], None] = nothing_runs
         self.reason: str | None = None
-        self.cause = ""
-        self.streak = 0
-        self.breathing = False
-        self.breath = 0.0
+        self.cause: str = ""
+        self.streak: int = 0
+        self.breathing: bool = False
+        self.breath: float = 0.0
         self.failed: list[StageError] = []
-        self.defects = Identities()
-        self.own = Identities()
-        self.foreign = Identities()
+        self.defects: Identities = Identities()
+        self.own: Identities = Identities()
+        self.foreign: Identities = Identities()
 
     @property
     def context(self) -> PipelineContext:

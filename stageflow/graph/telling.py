@@ -34,7 +34,7 @@ class Teller:
     __slots__ = ("_about", "_emit", "sinks")
 
     def __init__(self, sinks: tuple[EventSink, ...], run_id: UUID, correlation: CorrelationIds) -> None:
-        self.sinks = sinks
+        self.sinks: tuple[EventSink, ...] = sinks
         self._emit = sinks[0].try_emit if len(sinks) == 1 else None
         self._about = {**correlation.as_mapping(), "run_id": str(run_id)}
 

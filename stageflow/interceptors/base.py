@@ -133,7 +133,7 @@ class Attempt(Generic[_B, _E1]):
     __slots__ = ("_escaped", "result")
 
     def __init__(self, result: Result[StageOutput[_B], _E1 | StageError], escaped: Exception | None) -> None:
-        self.result = result
+        self.result: Result[StageOutput[_B], _E1 | StageError] = result
         self._escaped = escaped
 
     @property

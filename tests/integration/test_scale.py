@@ -43,6 +43,7 @@ from stageflow import (
 AnyStage = Stage[object, object, StageError]
 AnyPipeline = Pipeline[object, object, StageError]
 MANY = 100_000
+LONG = 20_000
 DEEP = 500
 SMALL = 400  # what calls are counted at, and at twice that
 TWICE = 2.2
@@ -181,10 +182,10 @@ async def test_a_skip_or_failure_reaches_to_the_end_of_a_chain_however_long(
     async def first(inputs: StageInputs[int]) -> Result[StageOutput[int], StageError]:
         return skip("nothing") if kind == "skip" else fail("broken")
 
-    specs = [spec(0, first), *(spec(number, stage(adding), number - 1) for number in range(1, MANY))]
+    specs = [spec(0, first), *(spec(number, stage(adding), number - 1) for number in range(1, LONG))]
     outcome = await Runner(on_failure=on_failure).run(Pipeline.from_specs(specs), 0)
     assert isinstance(outcome, Skipped if kind == "skip" else Failed)
-    last = outcome.report.stages[f"s{MANY - 1}"]
+    last = outcome.report.stages[f"s{LONG - 1}"]
     assert last.status is (StageStatus.SKIP if kind == "skip" else StageStatus.CANCEL)
     assert last.reason == ("s0: nothing" if kind == "skip" else "s0: broken")
 
