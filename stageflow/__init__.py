@@ -68,7 +68,7 @@ else:
 
     def __getattr__(name: str) -> object:
         if name not in _LATE:
-            raise AttributeError(f"module 'stageflow' has no attribute {name!r}")
+            raise AttributeError(name)
         return getattr(import_module(_LATE[name]), name)
 
     def __dir__() -> list[str]:

@@ -127,10 +127,11 @@ def _hints(function: object, known: Known) -> Mapping[str, object]:
     called = function if hasattr(function, "__annotations__") or isinstance(function, type) else type(function).__call__
     if not getattr(called, "__annotations__", None):
         return {}
-    code = getattr(called, "__code__", called)
-    if code not in known:
-        known[code] = _resolved(called)
-    return known[code]
+    annotations: Mapping[str, object] = called.__annotations__
+    key = (getattr(called, "__code__", called), *map(id, annotations.values()))
+    if key not in known:
+        known[key] = _resolved(called)
+    return known[key]
 
 
 def _resolved(called: object) -> Mapping[str, object]:

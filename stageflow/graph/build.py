@@ -77,7 +77,7 @@ def laid_out(shape: Shape) -> Result[Atlas, PipelineValidationError]:
     plan = tables.finish(root, output)
     atlas = Atlas(
         root=plan,
-        places=tables.places,
+        places=tables.all_places(),
         named=tables.named,
         enclosing=tuple(tables.enclosing),
         scopes=tuple(tables.scopes),
@@ -219,10 +219,10 @@ class _Layout:
     def _place(self, shape: Shape, visit: Visit) -> Place | None:
         """Where a shape stands in the same plan and naming scope."""
         found = resolved(shape, self._tables.places)
-        for place in found if isinstance(found, tuple) else (found,):
-            if place and place.plan == visit.level.number and place.scope == visit.naming.scope and not place.inside:
-                return place
-        return None
+        if found is not None and found.scope != visit.naming.scope:
+            known = next((handle for handle, place in self._tables.places.items() if place is found), shape)
+            found = self._tables.several.get(known, {}).get(visit.naming.scope)
+        return found if found and found.plan == visit.level.number and not found.inside else None
 
     def _replaced(self, replaced: Replaced, visit: Visit) -> Visiting:
         swaps = {**visit.swaps, replaced.old: replaced.new}

@@ -90,7 +90,8 @@ class Tables:
 
     def __init__(self) -> None:
         self.problems: dict[str, None] = {}  # in the order in which they were found
-        self.places: dict[Shape, Place | tuple[Place, ...]] = {}
+        self.places: dict[Shape, Place] = {}
+        self.several: dict[Shape, dict[int, Place]] = {}  # by naming scope, where there is more than one
         self.named: dict[str, Place] = {}
         self.enclosing: list[tuple[int, int]] = [(0, -1)]
         self.scopes: list[int] = [-1]
@@ -138,11 +139,15 @@ class Tables:
         if found is None:
             self.places[shape] = place
             return
-        several = found if isinstance(found, tuple) else (found,)
-        if any(other.scope == place.scope for other in several):
+        several = self.several.setdefault(shape, {found.scope: found})
+        if place.scope in several:
             self.problem(say.duplicate_handle(shape.label))
-            return
-        self.places[shape] = (*several, place)
+        else:
+            several[place.scope] = place
+
+    def all_places(self) -> Mapping[Shape, Place | tuple[Place, ...]]:
+        """Where each shape stands; several where it is in several naming scopes."""
+        return {**self.places, **{shape: tuple(scopes.values()) for shape, scopes in self.several.items()}}
 
     def name(self, name: str, place: Place) -> None:
         """Gives a stage its name, which no other may have."""

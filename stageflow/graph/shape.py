@@ -106,7 +106,7 @@ class Both(Shape):
     @property
     @override
     def label(self) -> str:
-        return "&".join(branch.label for branch in self.branches())
+        return "&".join("(...)" if isinstance(branch, Together) else branch.label for branch in self.branches())
 
     def branches(self) -> tuple[Shape, ...]:
         """The branches, in order."""

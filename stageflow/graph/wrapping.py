@@ -95,7 +95,7 @@ class Wrapped(Shape):
     def of(inner: Shape, how: Wrapper) -> Wrapped:
         """The inner shape, changed as the wrapper says."""
         depth = inner.depth + 1 if isinstance(inner, Wrapped) else 1
-        call = _applied(_around(inner, how), how, inner.label)
+        call = _applied(_around(inner, how), how)
         return Wrapped(inner, how, call if depth % DEEP else in_own_task(call), depth)
 
     @property
@@ -138,7 +138,7 @@ async def inside(inputs: StageInputs[object]) -> Given:
     return Failure(made)
 
 
-def _applied(call: Call, how: Wrapper, label: str) -> Call:
+def _applied(call: Call, how: Wrapper) -> Call:
     match how:
         case Using(interceptor):
             return interceptor.wrap(call)
@@ -147,7 +147,7 @@ def _applied(call: Call, how: Wrapper, label: str) -> Call:
         case OrNone():
             return _or_none(call)
         case Settle():
-            return _settled(call, label)
+            return _settled(call)
         case Recover(handler):
             return _recovering(call, handler)
         case Each():
@@ -171,7 +171,7 @@ def _or_none(call: Call) -> Call:
     return run_or_none
 
 
-def _settled(call: Call, label: str) -> Call:
+def _settled(call: Call) -> Call:
     async def run_settled(inputs: StageInputs[object]) -> Given:
         around = of_run(inputs)
         task = asyncio.current_task()
@@ -181,7 +181,7 @@ def _settled(call: Call, label: str) -> Call:
         except (Exception, asyncio.CancelledError) as escaped:
             if isinstance(escaped, asyncio.CancelledError) and task is not None and task.cancelling() > before:
                 raise
-            result = Failure(defect(around.ledger.name(around.slot) or label, escaped))
+            result = Failure(defect(around.ledger.name(around.slot), escaped))
         if isinstance(result, Failure):
             error = result.failure()
             return result if error in around.ledger.run.foreign else ok(Failure(error))

@@ -388,17 +388,26 @@ class Parallel(Generic[_A, Unpack[_Ts], _E1]):
 
     def into(self, build: Callable[[Unpack[_Ts]], _T], /) -> Pipeline[_A, _T, _E1]:
         """The branches as one stage, which gives what ``build`` makes of their outputs: a dataclass, say."""
-
-        def join(values: tuple[Unpack[_Ts]]) -> _T:
-            return build(*values)
-
-        return Pipeline(Then(self._shape, lifted_leaf(join, getattr(build, "__name__", "into"))))
+        return Pipeline(Then(self._shape, lifted_leaf(_Joined(build), getattr(build, "__name__", "into"))))
 
     async def run(
         self, value: _A, /, *, context: PipelineContext | None = None
     ) -> PipelineResult[tuple[Unpack[_Ts]], _E1 | StageExecutionError]:
         """Runs the branches, with a default runner."""
         return await self.together().run(value, context=context)
+
+
+@final
+class _Joined(Generic[Unpack[_Ts], _T]):
+    """What makes one value of the tuple that branches give; a class, so that it pickles where ``build`` does."""
+
+    __slots__ = ("_build",)
+
+    def __init__(self, build: Callable[[Unpack[_Ts]], _T]) -> None:
+        self._build = build
+
+    def __call__(self, values: tuple[Unpack[_Ts]], /) -> _T:
+        return self._build(*values)
 
 
 @final

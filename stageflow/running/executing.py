@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 
 from returns.result import Failure
 
@@ -157,13 +157,28 @@ def _outcome(ledger: Ledger, result: Given) -> Outcome:
     return Cancelled(run.cause or "the run was cancelled", report)
 
 
-def _failures(ledger: Ledger) -> Iterator[StageError]:
-    """Every failure that nothing handled, in graph order."""
-    for slot, state in enumerate(ledger.states):
-        error = ledger.notes.get(slot)
-        if state is not StageStatus.FAIL or not isinstance(error, StageError):
-            continue
-        inner: list[StageError] = []
-        if ledger.kind(slot) is None:
-            inner = [found for (at, _), child in ledger.children.items() if at == slot for found in _failures(child)]
-        yield from inner if any(found is error for found in inner) else [error]
+def _failures(ledger: Ledger) -> list[StageError]:
+    """Every failure that nothing handled, in graph order.
+
+    A stage that only contains others failed of what failed inside it, unless its own wrappers made the error.
+    """
+    found: list[StageError] = []
+    unseen: list[tuple[Ledger, int]] = [(ledger, 0)]
+    while unseen:
+        current, start = unseen.pop()
+        for slot in range(start, len(current.states)):
+            error = current.notes.get(slot)
+            if current.states[slot] is not StageStatus.FAIL or not isinstance(error, StageError):
+                continue
+            inner = [child for (at, _), child in current.children.items() if at == slot and _has(child, error)]
+            if not inner:
+                found.append(error)
+                continue
+            unseen.append((current, slot + 1))
+            unseen += [(child, 0) for child in reversed(inner)]
+            break
+    return found
+
+
+def _has(ledger: Ledger, error: StageError) -> bool:
+    return any(note is error for note in ledger.notes.values())
