@@ -83,7 +83,7 @@ def told() -> Told:
     return Told()
 
 
-# What the library does not do yet, each with its reason; strict, so that whoever mends one has to take it off the list.
+# What the library does not do yet, each with its reason; strict, so that who mends one has to take it off the list.
 KNOWN_GAPS = {
     "five_hundred_deep_cross_a_pickle": "pickle recurses, so what nests deeper than Python's stack does not pickle",
     "test_a_long_pipeline_crosses_a_pickle": "pickle recurses, so a pipe of thousands does not pickle",
@@ -101,4 +101,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         reason = next((why for part, why in KNOWN_GAPS.items() if part in item.nodeid), None)
         if reason is not None:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+            strict = "pickle" not in reason  # how deep it recurses differs between versions of Python
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=strict))
