@@ -12,7 +12,8 @@ import pytest
 import stageflow
 
 ROOT = Path(stageflow.__file__).parent
-BUDGET = 6_350  # the design asks for 2,500: what is over it is known, and may only shrink
+BUDGET = 2_500
+REACHED = 6_350  # where it stands while the budget is not met (see KNOWN_GAPS): it may only shrink
 OUTSIDE = {"testing", "observability", "stores", "engines"}  # extras, which the core never imports
 DOORS = {"graph/plain.py"}  # compatibility, one file each
 BARE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
@@ -63,6 +64,10 @@ def test_the_core_is_within_its_budget() -> None:
     lines = core()
     largest = sorted(lines.items(), key=lambda item: -item[1])[:8]
     assert sum(lines.values()) < BUDGET, f"{sum(lines.values())} lines in the core; the largest files: {largest}"
+
+
+def test_the_core_does_not_grow_while_it_is_over_its_budget() -> None:
+    assert sum(core().values()) < REACHED
 
 
 def test_the_doors_that_are_not_counted_are_there() -> None:
