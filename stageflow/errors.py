@@ -14,6 +14,7 @@
     ├── PipelineValidationError          what build() fails with, every problem at once
     ├── UnifiedPipelineCancelled         raised by the exception-style StageGraph alone
     └── RunStoreError                    the store of runs was lost in the middle of one
+        └── LeaseHeldError               another process goes on with the run
 """
 
 from __future__ import annotations
@@ -191,3 +192,7 @@ class PipelineValidationError(Exception):
 
 class RunStoreError(Exception):
     """The store of runs was lost in the middle of a run."""
+
+
+class LeaseHeldError(RunStoreError):
+    """Another process has the lease of a run, and goes on with it."""
