@@ -340,12 +340,11 @@ class Pool:
                 elif cancels() - before > self._asked:
                     ready.clear()
             run.streak = streak = run.streak + 1
-            if (
-                streak >= STAGES_PER_BREATH
-                or end > run.breath
-                or (waited and streak >= STAGES_PER_LISTEN and not run.listening)
-            ):
-                run.breathe(end, waited=waited)
+            if waited and not run.listening:
+                if streak >= STAGES_PER_LISTEN or end > run.breath:
+                    run.heard(end)
+            elif streak >= STAGES_PER_BREATH or (end > run.breath and not waited):
+                run.breathe()
 
     def _began(self, slot: int, kind: StageKind) -> None:
         teller, name, attempt = self.ledger.run.teller, self.ledger.name(slot), self.ledger.attempt(slot)

@@ -159,19 +159,23 @@ class Run:
             self.cause = self.cause or reason
             self.halt()
 
-    def breathe(self, now: float, *, waited: bool) -> None:
-        """Counts anew where the loop is known to have been heard; else has the workers wait for one turn of it.
+    def heard(self, now: float) -> None:
+        """Counts anew: the loop woke a stage that waited, the first since this was last noticed.
 
-        The first stage to end after it waited was woken by the loop. Those that end after it, until the loop comes
-        round again, may have been woken by the same turn, and prove nothing.
+        Stages that end before the loop comes round again may have been woken by the same turn of it.
         """
-        if waited and not self.listening:
-            self.streak, self.breath = 0, now + SECONDS_PER_BREATH
-        else:
-            self.breathing = True
+        self.streak, self.breath = 0, now + SECONDS_PER_BREATH
+        self._listen()
+
+    def breathe(self) -> None:
+        """Has the workers of the run wait until the loop has been heard: one turn of it."""
+        self.breathing = True
         if not self.listening:
-            self.listening = True
-            asyncio.get_running_loop().call_soon(self.breathed)
+            self._listen()
+
+    def _listen(self) -> None:
+        self.listening = True
+        asyncio.get_running_loop().call_soon(self.breathed)
 
     def breathed(self) -> None:
         """The loop has just been heard."""
