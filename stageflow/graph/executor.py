@@ -12,6 +12,7 @@ from stageflow.context.pipeline import PipelineContext
 from stageflow.core.stage import Shape
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
 from stageflow.graph.build import laid_out
+from stageflow.graph.driving import driving
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.plan import Atlas
 
@@ -75,6 +76,11 @@ AnyGraph = UnifiedStageGraph[Never, object, StageError]
 Driver = Callable[[AnyGraph, object, PipelineContext | None], Awaitable[Outcome]]
 
 
+def driver() -> Driver:
+    """What runs graphs."""
+    return cast("Driver", driving())
+
+
 def built(shape: Shape) -> Result[AnyGraph, PipelineValidationError]:
     """The graph of a shape, or every problem of it."""
     match laid_out(shape):
@@ -96,18 +102,3 @@ def graph_of(shape: Shape) -> AnyGraph:
     if isinstance(result, Failure):
         raise result.failure()
     return result.unwrap()
-
-
-_drivers: list[Driver] = []  # what runs a graph: one, given once by `stageflow.running`
-
-
-def drive_with(driver: Driver) -> None:
-    """Says what runs graphs: a lower layer cannot import a higher one, so that one gives itself."""
-    _drivers[:] = [driver]
-
-
-def driver() -> Driver:
-    """What runs graphs."""
-    if not _drivers:
-        raise RuntimeError("Nothing can run a pipeline before stageflow.running is imported: import stageflow.")
-    return _drivers[0]

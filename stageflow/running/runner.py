@@ -18,7 +18,7 @@ from stageflow.core.timer import PipelineTimer
 from stageflow.errors import MissingPortError, StageError, StageExecutionError
 from stageflow.events.context import get_event_sink
 from stageflow.events.sink import NoOpEventSink
-from stageflow.graph.executor import AnyGraph, UnifiedStageGraph, drive_with
+from stageflow.graph.executor import AnyGraph, UnifiedStageGraph
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.places import Places, lent
 from stageflow.graph.run import Run
@@ -330,4 +330,4 @@ def _over(first: ConfigProvider | None, second: ConfigProvider | None) -> Config
 _DEFAULT: Runner[Never] = Runner()
 
 
-drive_with(_DEFAULT.drive)
+drive = _DEFAULT.drive
