@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar, overload
+from typing import Final, TypeVar, cast, overload
 
 import msgspec
 from returns.result import Failure, Result, Success
@@ -96,6 +96,8 @@ Give a value of the declared type, or declare bytes there.
         """What msgspec makes of it, where an equal value comes back."""
         try:
             data = ENCODER.encode(value)
+            if data.startswith(_MARK):
+                return None
             Comparison(self._by_type).check(value, _read(data, compiled))
         except Exception:  # noqa: BLE001  (the plan tells what is wrong, and where)
             return None
@@ -150,16 +152,20 @@ Give a value of the declared type, or declare bytes there.
 
 
 def _written(data: object) -> bytes:
-    return ENCODER.encode(data)
+    return ENCODER.encode({_PLAN: data})
 
 
 def _read(data: bytes, compiled: Compiled) -> object:
+    if data.startswith(_MARK):
+        stored = cast("dict[str, object]", msgspec.json.decode(data))
+        return compiled.plan.lift(stored[_PLAN])
     if compiled.native is not None:
-        try:
-            return compiled.native.decode(data)
-        except Exception:  # noqa: BLE001, S110  (what msgspec cannot say, as not a number, is there as the plan wrote it)
-            pass
+        return compiled.native.decode(data)
     return compiled.plan.lift(msgspec.json.decode(data))
+
+
+_PLAN: Final = "$plan"  # what a plan has written says so: msgspec must not read it by the same type
+_MARK: Final = b'{"$plan":'
 
 
 def _refused(what: str, error: Exception) -> CodecError:
@@ -168,6 +174,8 @@ def _refused(what: str, error: Exception) -> CodecError:
             text = f"{what}: {error}"
         case RecursionError():
             text = f"{what}: it nests too deep, or holds itself. Give it as a flat list of parts with their ids."
+        case msgspec.ValidationError():
+            text = f"{what}: {error}. It was encoded of another type, or is damaged."
         case msgspec.DecodeError():
             text = f"{what}: the data is no JSON ({error}). It is damaged, or was encoded by another codec than {NAME}."
         case _:

@@ -66,8 +66,7 @@ class Comparison:
         if isinstance(was, tuple):
             self._in_order(cast("object", was), came)
         elif isinstance(was, dt.datetime | dt.time):
-            other = cast("dt.datetime", came)
-            if was != other or was.utcoffset() != other.utcoffset() or was.fold != other.fold:
+            if _on_the_clock(was) != _on_the_clock(cast("dt.datetime | dt.time", came)):
                 raise _differs(was, came)
         elif isinstance(was, Decimal):
             if was.as_tuple() != cast("Decimal", came).as_tuple():
@@ -140,3 +139,8 @@ def _numbers(was: object, came: object) -> None:
 def _differs(was: object, came: object) -> Misfit:
     fix = f"Declare the type {named(type(was))} there, or give the codec a TypeHook for what holds it."
     return Misfit(f"is {brief(was)} and would come back as {brief(came)}. {fix}")
+
+
+def _on_the_clock(of: dt.datetime | dt.time) -> tuple[object, ...]:
+    """What a clock shows, and its offset: moments of different zones are never equal while a clock goes back."""
+    return (of.replace(tzinfo=None, fold=0), of.utcoffset(), of.fold if of.tzinfo is None else 0)

@@ -128,7 +128,7 @@ class Row(Plan):
         if stored is None or len(stored) != len(self.items):
             raise unread(data, self.of)
         items = self._each(stored, [item.lift for item in self.items])
-        return tuple.__new__(self.kind, items)
+        return tuple[object, ...].__new__(self.kind, items)
 
     def _each(self, values: Iterable[object], change: list[Callable[[object], object]]) -> list[object]:
         changed: list[object] = []

@@ -45,8 +45,8 @@ class TypeHook(AnyTypeHook, Generic[_T]):
     >>> from stageflow.codec import Codec
     >>> codec = Codec(hooks=(TypeHook(Fraction, encode=str, decode=lambda data: Fraction(str(data))),))
     >>> codec.encode([Fraction(1, 3)], list[Fraction]).unwrap()
-    b'["1/3"]'
-    >>> codec.decode(b'["1/3"]', list[Fraction]).unwrap()
+    b'{"$plan":["1/3"]}'
+    >>> codec.decode(b'{"$plan":["1/3"]}', list[Fraction]).unwrap()
     [Fraction(1, 3)]
     """
 
