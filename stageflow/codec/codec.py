@@ -82,6 +82,9 @@ class Codec:
         Cannot encode a value as dict[str, list[str]]: $['pages'][0] is b'x' (bytes), where str is declared. \
 Give a value of the declared type, or declare bytes there.
         """
+        return self._encode(value, type, f"Cannot encode a value as {named(type)}")
+
+    def _encode(self, value: object, type: object, refused: str) -> Result[bytes, CodecError]:
         try:
             compiled = self._of(type)
             if compiled.native is not None and (data := self._natively(value, compiled)) is not None:
@@ -89,7 +92,7 @@ Give a value of the declared type, or declare bytes there.
             data = _written(compiled.plan.lower(value))
             Comparison(self._by_type).check(value, _read(data, compiled))
         except Exception as error:  # noqa: BLE001  (whatever an application's own types raise)
-            return Failure(_refused(f"Cannot encode a value as {named(type)}", error))
+            return Failure(_refused(refused, error))
         return Success(data)
 
     def _natively(self, value: object, compiled: Compiled) -> bytes | None:
@@ -121,11 +124,14 @@ Give a value of the declared type, or declare bytes there.
 
     def encode_failure(self, error: StageError) -> Result[bytes, CodecError]:
         """An error as bytes: its class by name, its fields, its notes, and what caused it as text."""
-        return self.encode(error, StageError)
+        return self._encode(error, StageError, f"Cannot encode the error {named(error.__class__)}")
 
     def decode_failure(self, data: bytes) -> Result[StageError, CodecError]:
         """The error that was encoded, equal to it; what caused it stands as an `OriginalError` in ``__cause__``."""
-        return self.decode(data, StageError)
+        try:
+            return Success(cast("StageError", _read(data, self._of(StageError))))
+        except Exception as error:  # noqa: BLE001  (whatever the fields of an application's own types raise)
+            return Failure(_refused("Cannot decode an error", error))
 
     def schema_hash(self, type: object) -> str:
         """A digest of what values of the type look like as data: it changes where fields or their types do."""

@@ -67,7 +67,7 @@ class Items(Plan):
         try:
             return COLLECTIONS[self.kind](items)
         except TypeError as error:  # an item that does not hash
-            raise Misfit(f"cannot be a {self.kind.__name__}: {error}.") from error
+            raise Misfit(f"cannot be a {self.kind.__name__}: {error}. Make it frozen, or declare a list.") from error
 
 
 def each_by_index(values: Iterable[object], change: Callable[[object], object]) -> list[object]:
@@ -185,7 +185,7 @@ class Entries(Plan):
         try:
             return MAPPINGS[self.kind](dict(pairs))
         except TypeError as error:  # a key that does not hash
-            raise Misfit(f"cannot be a {self.kind.__name__}: {error}.") from error
+            raise Misfit(f"cannot be a {self.kind.__name__}: {error}. Make it frozen, or declare a list.") from error
 
     def _stored(self, data: object) -> list[tuple[object, object]]:
         texts = self.key.declared is str

@@ -20,7 +20,7 @@ def hints_of(of: type) -> dict[str, object]:
         return cast("dict[str, object]", typing.get_type_hints(of, include_extras=True))
     except Exception as error:
         raise Misfit(
-            f"is a {named(of)}, whose annotations cannot be evaluated: {error}. "
+            f"is of the class {named(of)}, whose annotations cannot be evaluated: {error}. "
             "Define what they name where a module can be imported, and import it outside of TYPE_CHECKING."
         ) from error
 

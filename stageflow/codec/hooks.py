@@ -92,7 +92,7 @@ class Hooked(Plan):
             return Undeclared().lower(data)
         except Misfit as inner:
             raise Misfit(
-                f"is a {named(self.hook.type)}, of which its TypeHook.encode makes what is no plain JSON data: "
+                f"is of the class {named(self.hook.type)}, of which its TypeHook.encode makes what is no plain JSON data: "
                 f"{inner} Let it give None, bool, int, float, str, or lists and dicts of them."
             ) from inner
 
@@ -104,4 +104,5 @@ class Hooked(Plan):
             raise self._raised("decode", error) from error
 
     def _raised(self, what: str, error: Exception) -> Misfit:
-        return Misfit(f"is a {named(self.hook.type)}, and its TypeHook.{what} raises {type(error).__name__}: {error}")
+        name, raised = named(self.hook.type), f"raises {type(error).__name__}: {error}"
+        return Misfit(f"is of the class {name}, and its TypeHook.{what} {raised}. Mend the hook.")

@@ -200,12 +200,12 @@ class Plain:
         self.x = x
 
 
-class Http(StageError):
+class Http(StageError):  # noqa: N818
     url: str
     status: int = 500
 
 
-class Lost(StageError):
+class Lost(StageError):  # noqa: N818
     where: tuple[int, ...] = ()
 
 
@@ -231,7 +231,7 @@ COMES_BACK: list[tuple[object, object]] = [
     (bytearray(b"\x00"), bytearray),
     (MOMENT, dt.datetime),
     (MOMENT.replace(tzinfo=None), dt.datetime),
-    (dt.datetime.max, dt.datetime),
+    (dt.datetime.max, dt.datetime),  # noqa: DTZ901
     (MOMENT.replace(tzinfo=None, fold=1), dt.datetime),
     (MOMENT.time().replace(fold=1), dt.time),
     (MOMENT.date(), dt.date),
@@ -250,8 +250,8 @@ COMES_BACK: list[tuple[object, object]] = [
     (Shape.POINT, Shape),
     (Shape.LINE, Shape),
     (Mood.GOOD, Mood),
-    ("a", Literal["a", 1, None]),
-    (1, Literal["a", 1, None]),
+    ("a", Literal["a", 1, None]),  # noqa: PYI061
+    (1, Literal["a", 1, None]),  # noqa: PYI061
     (True, Literal[True, 1]),
     (1, Literal[True, 1]),
     (b"x", Literal[b"x", "x"]),
@@ -299,7 +299,7 @@ COMES_BACK: list[tuple[object, object]] = [
     (Page("a"), Page | Post),
     (Post("a"), Page | Post),
     (Draft("a", "b", "c"), Page | Draft),
-    (Page("a"), Optional[Page]),
+    (Page("a"), Optional[Page]),  # noqa: UP045
     (None, Page | Post | None),
     ([Page("a"), Post("a"), None], list[Page | Post | None]),
     (Report((Page("a"), Post("b")), {"x": None, "y": Page("z")}, MOMENT.date(), 2.0), Report),
@@ -513,9 +513,10 @@ def types(draw: st.DrawFn, depth: int = 3) -> object:
     if form == 3:
         return dict[draw(st.sampled_from(KEYS)), draw(inner)]
     if form == 4:
-        return Optional[draw(inner)]
+        return Optional[draw(inner)]  # noqa: UP045
     if form == 5:
-        return typing.Union[draw(inner), draw(inner)]  # noqa: UP007  (of what is only known at run time)
+        first, second = draw(inner), draw(inner)
+        return typing.Union[first, second]  # noqa: UP007  (of what is only known at run time)
     if form == 6:
         return Box[draw(inner)]
     if form == 7:
@@ -637,7 +638,7 @@ def test_a_zone_comes_back_as_its_offset_also_while_clocks_go_back() -> None:
 
     moment = dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))
     came = Codec().decode(Codec().encode(moment, dt.datetime).unwrap(), dt.datetime).unwrap()
-    assert (came.replace(tzinfo=None), came.utcoffset()) == (dt.datetime(2026, 10, 25, 2, 30), dt.timedelta(hours=1))
+    assert came.isoformat() == "2026-10-25T02:30:00+01:00"
 
 
 def test_two_classes_of_one_name_in_a_union_are_told_apart() -> None:
@@ -651,7 +652,7 @@ def test_two_classes_of_one_name_in_a_union_are_told_apart() -> None:
 def made_page(module: str) -> type:
     @dataclass(frozen=True)
     class Page:
-        body: int if module == "here" else str  # type: ignore[valid-type]
+        body: object
 
     Page.__annotations__["body"] = int if module == "here" else str
     Page.__module__ = module
@@ -693,7 +694,7 @@ class Cloud:
 
 def test_a_hook_can_say_what_is_equal() -> None:
     plain = TypeHook(Cloud, encode=lambda of: list(of.points), decode=lambda data: Cloud(*data))
-    assert "would come back as" in str(Codec(hooks=(plain,)).encode(Cloud(1, 2), Cloud).failure())
+    assert "is not equal" in str(Codec(hooks=(plain,)).encode(Cloud(1, 2), Cloud).failure())
     same = TypeHook(Cloud, plain.encode, plain.decode, equal=lambda was, came: was.points == came.points)
     codec = Codec(hooks=(same,))
     assert codec.decode(codec.encode(Cloud(1, 2), Cloud).unwrap(), Cloud).unwrap().points == (1, 2)
@@ -705,7 +706,7 @@ def test_what_a_hook_raises_is_told_with_its_path() -> None:
 
     codec = Codec(hooks=(TypeHook(Cloud, encode=broken, decode=broken),))
     text = str(codec.encode([Cloud()], list[Cloud]).failure())
-    assert "$[0] is a Cloud, and its TypeHook.encode raises ValueError: no Cloud today" in text
+    assert "$[0] is of the class Cloud, and its TypeHook.encode raises ValueError: no Cloud today" in text
     assert "TypeHook.decode raises ValueError: no int today" in str(codec.decode(b"[1]", list[Cloud]).failure())
 
 
@@ -732,7 +733,7 @@ def test_one_codec_serves_threads_that_meet_a_type_at_once() -> None:
         for _ in range(20):
             codec = Codec()
             value = Report((Page("a"), Post("b")))
-            data = list(pool.map(lambda _, codec=codec: codec.encode(value, Report).unwrap(), range(16)))
+            data = list(pool.map(codec.encode, [value] * 16, [Report] * 16))
             assert len(set(data)) == 1
 
 
