@@ -145,9 +145,11 @@ def _sets(by: Comparison, was: object, came: object) -> None:
         by.check(each, theirs[each])
 
 
-def _results(by: Comparison, was: object, came: object) -> None:
-    step = ".unwrap()" if isinstance(was, Success) else ".failure()"
-    by.at(step, inner_value(cast("object", was)), inner_value(came))
+def _inner(step: str) -> Way:
+    def compare(by: Comparison, was: object, came: object) -> None:
+        by.at(step, inner_value(was), inner_value(came))
+
+    return compare
 
 
 def _errors(by: Comparison, was: object, came: object) -> None:
@@ -166,8 +168,8 @@ _WAYS: Final[Mapping[type, Way]] = MappingProxyType(
         MappingProxyType: _mappings,
         set: _sets,
         frozenset: _sets,
-        Success: _results,
-        Failure: _results,
+        Success: _inner(".unwrap()"),
+        Failure: _inner(".failure()"),
         StageError: _errors,
         dt.datetime: _moment,
         dt.time: _moment,

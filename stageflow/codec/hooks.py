@@ -91,9 +91,10 @@ class Hooked(Plan):
         try:
             return Undeclared().lower(data)
         except Misfit as inner:
+            name = named(self.hook.type)
             raise Misfit(
-                f"is of the class {named(self.hook.type)}, of which its TypeHook.encode makes what is no plain JSON data: "
-                f"{inner} Let it give None, bool, int, float, str, or lists and dicts of them."
+                f"is of the class {name}, of which its TypeHook.encode makes what is no plain JSON data: {inner} "
+                "Let it give None, bool, int, float, str, or lists and dicts of them."
             ) from inner
 
     @override
