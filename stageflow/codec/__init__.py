@@ -4,8 +4,8 @@ from __future__ import annotations
 
 try:
     import msgspec as _  # noqa: F401  (only whether it is there)
-except ModuleNotFoundError as absent:
-    raise ImportError("stageflow.codec needs msgspec: pip install 'stageflow[sqlite]'", name="msgspec") from absent
+except ModuleNotFoundError as _absent:
+    raise ImportError("stageflow.codec needs msgspec: pip install 'stageflow[sqlite]'", name="msgspec") from _absent
 
 from stageflow.codec.codec import Codec
 from stageflow.codec.declared import Declared, declared

@@ -15,7 +15,7 @@ from collections import OrderedDict, deque, namedtuple
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import KW_ONLY, InitVar, dataclass, field, fields, is_dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass, field, fields, is_dataclass, make_dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -857,3 +857,10 @@ def test_without_msgspec_the_import_says_what_to_install() -> None:
         env={**os.environ, "PYTHONPATH": ROOT},
     ).stdout
     assert printed == "stageflow.codec needs msgspec: pip install 'stageflow[sqlite]'\n"
+
+
+def test_the_schema_of_types_that_share_others_is_linear_in_them() -> None:
+    of: type = Page
+    for _ in range(60):
+        of = make_dataclass("Twice", [("left", of), ("right", of)], frozen=True)
+    assert len(Codec().schema_hash(of)) == 16
