@@ -66,6 +66,11 @@ class Raised(Plan):
 
     @property
     @override
+    def tag(self) -> str:
+        return "error"  # which says its class by itself
+
+    @property
+    @override
     def label(self) -> str:
         kinds = sorted(self.kinds, key=lambda kind: kind.__qualname__)
         return " | ".join(f"{kind.__qualname__}({', '.join(slot.name for slot in slots_of(kind))})" for kind in kinds)
