@@ -22,6 +22,7 @@ from stageflow import RunStoreError
 from stageflow.errors import LeaseHeldError
 from stageflow.ports import Lease, StageRecord
 from stageflow.stores import SqliteRunStore
+from stageflow.stores._committer import Committer
 
 HOUR = 3_600.0
 KIB = b"x" * 1_024
@@ -282,6 +283,30 @@ async def test_many_that_come_to_a_new_file_at_once_make_it_once(tmp_path) -> No
         await asyncio.gather(*(store.create_run(uuid4()) for store in stores))
         assert len((await stores[0].runs()).runs) == 10
         await asyncio.gather(*(store.aclose() for store in stores))
+
+
+def of_code(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("its own words")
+    error.sqlite_errorcode = code
+    return error
+
+
+async def test_what_sqlite_does_not_wait_for_by_itself_is_asked_again_until_it_is_free(path) -> None:
+    """It changes the journal's mode at once or not at all, which one of thousands of new files runs into."""
+    answers = [of_code(sqlite3.SQLITE_BUSY), of_code(sqlite3.SQLITE_BUSY_RECOVERY), None, of_code(sqlite3.SQLITE_FULL)]
+
+    def ask() -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    Committer(path, 60, Wall())._patiently(ask)
+    with pytest.raises(sqlite3.OperationalError):
+        Committer(path, 60, Wall())._patiently(ask)
+    answers.append(of_code(sqlite3.SQLITE_BUSY))
+    with pytest.raises(sqlite3.OperationalError):
+        Committer(path, 0, Wall())._patiently(ask)
+    assert answers == []
 
 
 def commits_in(wal: Path) -> int:
