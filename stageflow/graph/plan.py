@@ -33,6 +33,7 @@ class Plan:
         sinks: the stages that nothing follows.
         scopes: of each stage, the naming scope it is in.
         inner: of each stage that contains others, the plans inside it.
+        shapes: of each stage, what it is made of: its function, or that in its wrappers.
         templated: whether the names have a place for the number of an item.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     sinks: tuple[int, ...]
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
+    shapes: tuple[Shape, ...]
     templated: bool
     _told: dict[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 

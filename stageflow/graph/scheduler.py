@@ -27,8 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
-
 from stageflow.core.stage import StageStatus
 
 _OK, _SKIP, _FAIL, _CANCEL = StageStatus.OK, StageStatus.SKIP, StageStatus.FAIL, StageStatus.CANCEL
@@ -62,7 +60,6 @@ class Topology:
         )
 
 
-@final
 class Scheduler:
     """The states of the stages of one run of one topology.
 
