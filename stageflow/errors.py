@@ -68,7 +68,7 @@ class _ErrorFields(Exception):  # noqa: N818  (a base that only carries the mach
     @override
     def __reduce__(self) -> tuple[object, ...]:
         notes = getattr(self, "__notes__", None)
-        return (_rebuilt, (type(self), _values(self)), {"__notes__": notes} if notes else None)
+        return (rebuilt, (type(self), _values(self)), {"__notes__": notes} if notes else None)
 
 
 def _field_names(of: type[_ErrorFields]) -> frozenset[str]:
@@ -79,7 +79,7 @@ def _values(error: _ErrorFields) -> dict[str, object]:
     return {name: error.__dict__[name] for name in error.__dict__ if name in _field_names(type(error))}
 
 
-def _rebuilt(of: type[_ErrorFields], values: dict[str, object]) -> _ErrorFields:
+def rebuilt(of: type[_ErrorFields], values: dict[str, object]) -> _ErrorFields:
     error = of.__new__(of)
     error.__dict__.update(values)
     error.args = tuple(str(value) for name, value in values.items() if name == "message" and value)

@@ -1,0 +1,47 @@
+"""What a stage declares that it takes and gives, for a codec to go by."""
+
+from __future__ import annotations
+
+import typing
+from collections import abc
+from dataclasses import dataclass
+
+from stageflow.core.stage import Shape, StageHandle
+from stageflow.graph.annotations import UNKNOWN, gives, takes
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The types that a stage's function is annotated with; ``object`` where they are missing or do not resolve.
+
+    Attributes:
+        input: the type of what it takes.
+        output: the type of what it gives.
+    """
+
+    input: object = object
+    output: object = object
+
+
+def declared(stage: StageHandle[object] | Shape) -> Declared:
+    """The declared types of a stage, or of its shape.
+
+    >>> from stageflow import lift
+    >>> def halves(number: int) -> list[float]:
+    ...     return [number / 2, number / 2]
+    >>> declared(lift(halves))
+    Declared(input=<class 'int'>, output=list[float])
+    """
+    shape = stage.shape if isinstance(stage, StageHandle) else stage
+    return Declared(_known(takes(shape, {})), _awaited(_known(gives(shape, {}))))
+
+
+def _known(of: object) -> object:
+    return object if of is UNKNOWN else of
+
+
+def _awaited(of: object) -> object:
+    """What comes of awaiting it, where a plain function gives an awaitable."""
+    if typing.get_origin(of) in (abc.Awaitable, abc.Coroutine):
+        return typing.get_args(of)[-1]
+    return of
