@@ -80,6 +80,7 @@ def _values(error: _ErrorFields) -> dict[str, object]:
 
 
 def rebuilt(of: type[_ErrorFields], values: dict[str, object]) -> _ErrorFields:
+    """An error with these values in its fields, made past whatever its constructor asks."""
     error = of.__new__(of)
     error.__dict__.update(values)
     error.args = tuple(str(value) for name, value in values.items() if name == "message" and value)

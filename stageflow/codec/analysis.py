@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import inspect
 import types
 import typing
 from collections import abc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final, cast
 
 from returns.result import Failure, Result, Success
-from typing_extensions import Never, NotRequired, ReadOnly, Required, TypeAliasType, override
+from typing_extensions import NotRequired, ReadOnly, Required, TypeAliasType
 
+from stageflow.codec.cases import Member, OneOf
 from stageflow.codec.containers import COLLECTIONS, MAPPINGS, Entries, Items, Row
 from stageflow.codec.failures import Raised
+from stageflow.codec.hints import bound, hints_of, put
 from stageflow.codec.hooks import AnyTypeHook
-from stageflow.codec.plan import Misfit, Plan, brief, named
-from stageflow.codec.records import Field, Keyed, Record, Slot, bound, hints_of, keys, put, slots
-from stageflow.codec.scalars import EXACT, Exact, Location, Member, OneOf, Real, Text, Undeclared
+from stageflow.codec.plan import Misfit, Plan
+from stageflow.codec.records import Field, Keyed, Record
+from stageflow.codec.scalars import EXACT, Exact, Location, Real, Text
+from stageflow.codec.slots import Slot, keys, slots
+from stageflow.codec.standins import Later, Unknown
+from stageflow.codec.undeclared import Undeclared
 from stageflow.codec.unions import Abstract, Outcome, tagged
 from stageflow.errors import StageError
 
@@ -37,6 +42,7 @@ ABSTRACT: Final[Mapping[object, tuple[type, ...]]] = MappingProxyType(
         abc.MutableMapping: (dict,),
     }
 )
+_ANY: Final[object] = typing.Any
 _QUALIFIERS: Final = (typing.Annotated, typing.Final, Required, NotRequired, ReadOnly, typing.Required)
 
 
@@ -63,7 +69,7 @@ class Analysis:
         kind = origin or of
         if of in self._hooks:
             return self._hooks[of].plan
-        if of in (object, typing.Any):
+        if of is object or of is _ANY:
             return Undeclared(of)
         if of is str:
             return Text(str)
@@ -78,7 +84,7 @@ class Analysis:
         if kind in (typing.Union, types.UnionType):
             return self._union(of, arguments)
         if kind is Result:
-            return self.plan(Success[arguments[0]] | Failure[arguments[1]])  # type: ignore[valid-type, misc]  # a type of run time
+            return self.plan(Success[arguments[0]] | Failure[arguments[1]])  # type: ignore[valid-type]  # a type of run time
         if kind in (Success, Failure):
             inner = self.plan(arguments[0] if arguments else object)
             return Outcome(of, cast("type[Success[object] | Failure[object]]", kind), inner)
@@ -93,9 +99,9 @@ class Analysis:
             return self._abstract(of, ABSTRACT[kind], arguments)
         if isinstance(kind, TypeAliasType):
             return self._once(of, lambda: self._alias(kind, arguments))
-        return self._class(of, kind) if isinstance(kind, type) else Unknown(of)
+        return self._class(of, cast("type[object]", kind)) if isinstance(kind, type) else Unknown(of)
 
-    def _class(self, of: object, kind: type) -> Plan:
+    def _class(self, of: object, kind: type[object]) -> Plan:
         if issubclass(kind, enum.Enum):
             return Member(kind)
         if issubclass(kind, PurePath):
@@ -104,9 +110,9 @@ class Analysis:
             return Raised(of, (kind,), self._fields_of)
         return self._once(of, lambda: self._record(of, kind))
 
-    def _record(self, of: object, kind: type) -> Plan:
-        if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-            names = cast("tuple[str, ...]", kind._fields)
+    def _record(self, of: object, kind: type[object]) -> Plan:
+        names = cast("tuple[str, ...] | None", getattr(kind, "_fields", None))
+        if names is not None and issubclass(kind, tuple):
             plans = self.fields(of, tuple(Slot(name, name) for name in names))
             return Row(of, cast("type[tuple[object, ...]]", kind), tuple(each.plan for each in plans), names)
         declared = keys(kind)
@@ -121,7 +127,7 @@ class Analysis:
         hints, variables = hints_of(kind), bound(of)
 
         def typed(name: str) -> object:
-            owner = next((base for base in kind.__mro__ if name in base.__dict__.get("__annotations__", ())), kind)
+            owner = next((base for base in kind.__mro__ if name in inspect.get_annotations(base)), kind)
             return put(_bare(hints.get(name, object)), variables.get(owner, {}))
 
         return tuple(Field(slot, self.plan(typed(slot.name))) for slot in found)
@@ -159,75 +165,6 @@ class Analysis:
         return Abstract(of, plans, none=False) if len(plans) > 1 else next(iter(plans.values()))
 
 
-@dataclass(frozen=True, eq=False)
-class Later(Plan):
-    """The plan of a type inside itself."""
-
-    of: object
-    plans: Mapping[object, Plan]
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
-
-    @property
-    @override
-    def native(self) -> bool:
-        return True
-
-    @property
-    @override
-    def label(self) -> str:
-        return f"again {named(self.of)}"
-
-    @override
-    def fits(self, value: object) -> bool:
-        return self.plans[self.of].fits(value)
-
-    @override
-    def lower(self, value: object) -> object:
-        return self.plans[self.of].lower(value)
-
-    @override
-    def lift(self, data: object) -> object:
-        return self.plans[self.of].lift(data)
-
-
-@dataclass(frozen=True, eq=False)
-class Unknown(Plan):
-    """A type that the codec does not know: no value of it is encoded."""
-
-    of: object
-    why: str = ""
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
-
-    @override
-    def fits(self, value: object) -> bool:
-        return isinstance(self.of, type) and isinstance(value, self.of)
-
-    @override
-    def lower(self, value: object) -> object:
-        raise Misfit(self.why or f"is {brief(value)}, and {self._unknown()}")
-
-    @override
-    def lift(self, data: object) -> object:
-        raise Misfit(self.why or f"has {brief(data)}, and {self._unknown()}")
-
-    def _unknown(self) -> str:
-        if self.of in (Never, typing.NoReturn):
-            return "no value at all is declared there. Declare its type."
-        name = named(self.of)
-        return (
-            f"the codec does not know the type {name}. Declare a dataclass, a builtin or a typing form there, or give "
-            f"the codec a hook: Codec(hooks=(TypeHook({name}, encode=..., decode=...),))."
-        )
-
-
 def _bare(of: object) -> object:
     """A type without what only qualifies it."""
     while True:
@@ -245,4 +182,4 @@ def _with(kind: type, arguments: tuple[object, ...]) -> object:
     if not arguments:
         return kind
     given = (arguments[0], ...) if kind is tuple else arguments
-    return cast("Callable[[object], object]", kind.__class_getitem__)(given)  # type: ignore[attr-defined]
+    return cast("Mapping[object, object]", kind)[given]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, overload
 
@@ -79,8 +79,8 @@ class Codec:
             type: its declared type; ``object`` where there is none, which only plain JSON data fits.
 
         >>> print(Codec().encode({"pages": [b"x"]}, dict[str, list[str]]).failure())
-        Cannot encode a value as dict[str, list[str]]: $['pages'][0] is b'x' (bytes), where str is declared. Give a value of \
-the declared type, or declare bytes there.
+        Cannot encode a value as dict[str, list[str]]: $['pages'][0] is b'x' (bytes), where str is declared. \
+Give a value of the declared type, or declare bytes there.
         """
         try:
             compiled = self._of(type)
@@ -130,8 +130,6 @@ the declared type, or declare bytes there.
         return hashlib.sha256(schema(self._of(type).plan).encode()).hexdigest()[:16]
 
     def _of(self, type: object) -> Compiled:
-        if not isinstance(type, Hashable):
-            return self._compile(type)
         try:
             return self._compiled[type]
         except KeyError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -16,7 +16,8 @@ from returns.result import Failure, Success
 from stageflow.codec.failures import notes_of, values_of
 from stageflow.codec.hooks import AnyTypeHook
 from stageflow.codec.plan import Misfit, brief, named
-from stageflow.codec.records import MISSING, slots
+from stageflow.codec.records import MISSING
+from stageflow.codec.slots import slots
 from stageflow.codec.unions import inner_value
 from stageflow.errors import StageError
 
@@ -64,8 +65,8 @@ class Comparison:
     def _leaves(self, was: object, came: object) -> None:
         if isinstance(was, tuple):
             self._in_order(cast("object", was), came)
-        elif isinstance(was, datetime.datetime | datetime.time):
-            other = cast("datetime.datetime", came)
+        elif isinstance(was, dt.datetime | dt.time):
+            other = cast("dt.datetime", came)
             if was != other or was.utcoffset() != other.utcoffset() or was.fold != other.fold:
                 raise _differs(was, came)
         elif isinstance(was, Decimal):

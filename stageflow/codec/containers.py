@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from typing_extensions import override
 
-from stageflow.codec.plan import Inside, Misfit, Part, Plan, misfit, unread
+from stageflow.codec.plan import Inside, Misfit, Part, Plan, as_array, as_object, misfit, unread
 
 Build = Callable[[Iterable[object]], object]
 COLLECTIONS: Final[Mapping[object, Build]] = MappingProxyType(
@@ -61,9 +61,9 @@ class Items(Plan):
 
     @override
     def lift(self, data: object) -> object:
-        if not isinstance(data, list):
+        if (stored := as_array(data)) is None:
             raise unread(data, self.of)
-        items = each_by_index(cast("list[object]", data), self.item.lift)
+        items = each_by_index(stored, self.item.lift)
         try:
             return COLLECTIONS[self.kind](items)
         except TypeError as error:  # an item that does not hash
@@ -114,7 +114,7 @@ class Row(Plan):
 
     @override
     def fits(self, value: object) -> bool:
-        return type(value) is self.kind and len(cast("tuple[object, ...]", value)) == len(self.items)
+        return type(value) is self.kind and len(value) == len(self.items)
 
     @override
     def lower(self, value: object) -> object:
@@ -124,10 +124,11 @@ class Row(Plan):
 
     @override
     def lift(self, data: object) -> object:
-        if not isinstance(data, list) or len(cast("list[object]", data)) != len(self.items):
-            raise unread(cast("object", data), self.of)
-        items = self._each(cast("list[object]", data), [item.lift for item in self.items])
-        return self.kind(*items) if self.names else tuple(items)
+        stored = as_array(data)
+        if stored is None or len(stored) != len(self.items):
+            raise unread(data, self.of)
+        items = self._each(stored, [item.lift for item in self.items])
+        return tuple.__new__(self.kind, items)
 
     def _each(self, values: Iterable[object], change: list[Callable[[object], object]]) -> list[object]:
         changed: list[object] = []
@@ -187,14 +188,13 @@ class Entries(Plan):
             raise Misfit(f"cannot be a {self.kind.__name__}: {error}.") from error
 
     def _stored(self, data: object) -> list[tuple[object, object]]:
-        if self.key.declared is str and isinstance(data, dict):
-            return _items(cast("object", data))
-        if self.key.declared is not str and isinstance(data, list):
-            pairs = cast("list[object]", data)
-            found = [tuple(cast("list[object]", pair)) for pair in pairs if isinstance(pair, list)]
-            if all(len(pair) == 2 for pair in found) and len(found) == len(pairs):  # noqa: PLR2004  (key and value)
-                return cast("list[tuple[object, object]]", found)
-        raise unread(cast("object", data), self.of)
+        texts = self.key.declared is str
+        if texts and (stored := as_object(data)) is not None:
+            return _items(stored)
+        pairs = [as_array(pair) for pair in as_array(data) or ()]
+        if texts or as_array(data) is None or any(pair is None or len(pair) != 2 for pair in pairs):  # noqa: PLR2004  (key and value)
+            raise unread(data, self.of)
+        return [(pair[0], pair[1]) for pair in pairs if pair]
 
     def _pair(
         self, pair: tuple[object, object], key: Callable[[object], object], value: Callable[[object], object]

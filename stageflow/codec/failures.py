@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, Final, cast
 
 from typing_extensions import override
 
-from stageflow.codec.plan import Misfit, Plan, misfit, named, unread
-from stageflow.codec.records import Field, Slot, lifted, lowered
+from stageflow.codec.plan import Misfit, Plan, as_array, as_object, misfit, named, unread
+from stageflow.codec.records import Field, lifted, lowered
+from stageflow.codec.slots import Slot
 from stageflow.errors import StageError, StageExecutionError, rebuilt
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+ORIGINAL: Final = ("type", "text", "traceback")
 
 
 class OriginalError(Exception):
@@ -76,7 +81,7 @@ class Raised(Plan):
         if notes := notes_of(value):
             data["notes"] = list(notes)
         if (original := original_of(value)) is not None:
-            data["cause"] = {name: str(getattr(original, name)) for name in ("type", "text", "traceback")}
+            data["cause"] = {name: str(getattr(original, name)) for name in ORIGINAL}
         return data
 
     def _lowered(self, error: StageError) -> dict[str, object]:
@@ -84,25 +89,24 @@ class Raised(Plan):
 
     @override
     def lift(self, data: object) -> object:
-        found = cast("dict[str, object]", data) if isinstance(data, dict) else {}
-        place, fields, notes, cause = (found.get(key) for key in ("error", "fields", "notes", "cause"))
-        if not isinstance(place, str) or not isinstance(fields, dict):
+        found = as_object(data) or {}
+        place, fields = found.get("error"), as_object(found.get("fields"))
+        if not isinstance(place, str) or fields is None:
             raise unread(data, self.of)
         kind = _class_at(place)
         if not issubclass(kind, self.kinds):
             raise unread(data, self.of)
-        error = rebuilt(kind, lifted(self.fields_of(kind), cast("dict[str, object]", fields)))
-        for note in cast("list[object]", notes) if isinstance(notes, list) else ():
+        error = rebuilt(kind, lifted(self.fields_of(kind), fields))
+        for note in as_array(found.get("notes")) or ():
             error.add_note(str(note))
-        if isinstance(cause, dict):
-            original = cast("dict[str, object]", cause)
-            error.__cause__ = OriginalError(*(str(original.get(name, "")) for name in ("type", "text", "traceback")))
+        if (cause := as_object(found.get("cause"))) is not None:
+            error.__cause__ = OriginalError(*(str(cause.get(name, "")) for name in ORIGINAL))
         return error
 
 
 def slots_of(kind: type[StageError]) -> tuple[Slot, ...]:
     """The declared fields of an error."""
-    return tuple(Slot(field.name, field.name) for field in dataclasses.fields(cast("type[typing.Any]", kind)))
+    return tuple(Slot(field.name, field.name) for field in dataclasses.fields(cast("type[DataclassInstance]", kind)))
 
 
 def values_of(error: StageError) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar, cast
 from typing_extensions import override
 
 from stageflow.codec.plan import Misfit, Plan, misfit, named
-from stageflow.codec.scalars import Undeclared
+from stageflow.codec.undeclared import Undeclared
 
 _T = TypeVar("_T")
 

@@ -8,7 +8,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from typing_extensions import override
 
@@ -105,6 +105,16 @@ def walked(plan: Plan) -> Iterator[Plan]:
             seen[id(found)] = found
             yield found
             unseen += [part.plan for part in found.parts]
+
+
+def as_object(data: object) -> dict[str, object] | None:
+    """Decoded data as an object of JSON, or None where it is none."""
+    return cast("dict[str, object]", data) if isinstance(data, dict) else None
+
+
+def as_array(data: object) -> list[object] | None:
+    """Decoded data as an array of JSON, or None where it is none."""
+    return cast("list[object]", data) if isinstance(data, list) else None
 
 
 def misfit(value: object, declared: object) -> Misfit:

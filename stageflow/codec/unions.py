@@ -10,7 +10,7 @@ from typing import cast
 from returns.result import Failure, Success
 from typing_extensions import override
 
-from stageflow.codec.plan import Inside, Misfit, Part, Plan, misfit, named, unread
+from stageflow.codec.plan import Inside, Misfit, Part, Plan, as_object, misfit, named, unread
 
 TAG, VALUE = "$type", "value"
 
@@ -71,7 +71,7 @@ class OneOfSeveral(Plan):
             return None
         if len(self.alternatives) == 1:
             return next(iter(self.alternatives.values())).lift(data)
-        tagged = cast("dict[str, object]", data) if isinstance(data, dict) else {}
+        tagged = as_object(data) or {}
         plan = self.alternatives.get(str(tagged.get(TAG)))
         if plan is None or VALUE not in tagged:
             raise unread(data, self.of)
