@@ -7,7 +7,7 @@ from collections import abc
 from dataclasses import dataclass
 
 from stageflow.core.stage import Shape, StageHandle
-from stageflow.graph.annotations import UNKNOWN, gives, takes
+from stageflow.graph.annotations import UNKNOWN, Known, gives, takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,12 @@ class Declared:
     output: object = object
 
 
-def declared(stage: StageHandle[object] | Shape) -> Declared:
+def declared(stage: StageHandle[object] | Shape, known: Known | None = None) -> Declared:
     """The declared types of a stage, or of its shape.
+
+    Args:
+        stage: the stage.
+        known: annotations that were resolved already, where many stages are asked for.
 
     >>> from stageflow import lift
     >>> def halves(number: int) -> list[float]:
@@ -33,7 +37,8 @@ def declared(stage: StageHandle[object] | Shape) -> Declared:
     Declared(input=<class 'int'>, output=list[float])
     """
     shape = stage.shape if isinstance(stage, StageHandle) else stage
-    return Declared(_known(takes(shape, {})), _awaited(_known(gives(shape, {}))))
+    known = {} if known is None else known
+    return Declared(_known(takes(shape, known)), _awaited(_known(gives(shape, known))))
 
 
 def _known(of: object) -> object:

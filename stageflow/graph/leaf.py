@@ -121,7 +121,7 @@ def _lifted_again(function: object, name: str, kind: StageKind, thread: bool, on
     return lifted_leaf(function, name, kind, thread=thread, once=once)
 
 
-def _made_again(  # noqa: PLR0913, PLR0917  (the same)
+def _made_again(
     function: object,
     name: str,
     kind: StageKind,

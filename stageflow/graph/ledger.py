@@ -85,7 +85,8 @@ class Ledger:
             self.values = [None] * len(plan.nodes)
             self.values.append(value)
             topology = plan.topology
-        self.scheduler: Scheduler = Scheduler(topology) if run.journal is None else run.journal.scheduler(self, topology)
+        journal = run.journal
+        self.scheduler: Scheduler = Scheduler(topology) if journal is None else journal.scheduler(self, topology)
         self.states: list[StageStatus | None] = self.scheduler.states
         self.begun: list[float] = [NEVER] * len(self.states)
         self.ended: list[float] = [0.0] * len(self.states)

@@ -37,6 +37,8 @@ def only_once(call: Call) -> Call:
             run.once[name] = result
         else:
             del run.once[name]
+            if run.journal is not None and isinstance(result, Failure):
+                run.journal.failed(ledger, slot, result.failure())
         return result
 
     return run_once

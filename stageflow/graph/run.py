@@ -38,6 +38,11 @@ class Journal(RunStore, Protocol):
         """Whether the run goes on where another process left it."""
         ...
 
+    @property
+    def former_trace(self) -> str:
+        """The trace of the process that had the run before, as a ``traceparent``; empty where there is none."""
+        ...
+
     def scheduler(self, ledger: object, topology: Topology, /) -> Scheduler:
         """What says what may run next in an execution: what is recorded is settled, and does not run."""
         ...
@@ -177,6 +182,7 @@ class Run:
                 self.deadline,
                 self.timer,
                 pipeline=self.pipeline,
+                former_trace="" if self.journal is None else self.journal.former_trace,
             )
         return self._context
 

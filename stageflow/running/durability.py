@@ -40,6 +40,10 @@ class ValueCodec(Protocol):
         """The error."""
         ...
 
+    def refused(self, type: object) -> str:
+        """Why no value of the type can be encoded; empty where some can."""
+        ...
+
     def schema_hash(self, type: object) -> str:
         """A digest of what values of the type look like."""
         ...
@@ -106,7 +110,7 @@ class Making(Protocol):
 
 def is_journal(store: RunStore | None) -> TypeGuard[DurableStore]:
     """Whether a store keeps stages too."""
-    return all(hasattr(store, name) for name in ("record", "load", "acquire_lease", "renew", "release"))
+    return all(hasattr(store, name) for name in ("begin", "end", "record", "load", "acquire_lease", "renew", "release"))
 
 
 _makers: list[Making] = []  # one, given once by `stageflow.durable`

@@ -88,7 +88,7 @@ class Runner(Generic[_X]):
 
     __slots__ = ("__weakref__", "_settings", "_state")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all that an application configures)
         self: Runner[Never],
         *,
         store: RunStore | None = None,
