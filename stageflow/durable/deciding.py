@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from returns.result import Failure
 
-from stageflow.core.stage import StageStatus
 from stageflow.durable.chart import Cell, Chart, key_of
-from stageflow.durable.journal import RunJournal
-from stageflow.durable.values import ABSENT, Recalled, encoded, recalled
+from stageflow.durable.lease import HeldLease
+from stageflow.durable.means import Means
+from stageflow.durable.records import of_value
+from stageflow.durable.values import ABSENT, Recalled, recalled
 from stageflow.errors import EffectsUnknownError
 from stageflow.ports import StageRecord
 from stageflow.running.decision import Decision
@@ -17,20 +18,23 @@ from stageflow.running.durability import ValueCodec
 
 
 async def decided(
-    journal: RunJournal, chart: Chart, codec: ValueCodec, recorded: dict[str, Recalled], decisions: tuple[Decision, ...]
+    means: Means, held: HeldLease, chart: Chart, recorded: dict[str, Recalled], decisions: tuple[Decision, ...]
 ) -> None:
-    """Puts what was decided into what is recorded.
+    """Puts what was decided into what is recorded, and into the journal.
 
     Raises:
         EffectsUnknownError: a stage is open that nothing was decided of, or something was of one that is not.
     """
-    open_ones = dict(_cut_off(chart, recorded))
-    said = {path: decision for decision in decisions for path in _meant(chart, decision, open_ones)}
-    undecided = tuple([path for path in open_ones if path not in said])
+    cut_off = dict(_cut_off(chart, recorded))
+    said = {path: decision for decision in decisions for path in _meant(chart, decision, cut_off)}
+    undecided = tuple([path for path in cut_off if path not in said])
     if undecided:
         raise EffectsUnknownError(_ask(undecided), stage=undecided[0], stages=undecided)
     for path, decision in said.items():
-        recorded[path] = await _applied(journal, codec, open_ones[path], recorded[path].record, decision)
+        if decision.what != "repeat":
+            record = _decided(means.codec, cut_off[path], recorded[path].record, decision)
+            await means.store.record(held.lease, record)
+            recorded[path] = recalled(means.codec, cut_off[path], record).unwrap()
 
 
 def _cut_off(chart: Chart, recorded: dict[str, Recalled]) -> list[tuple[str, Cell]]:
@@ -38,55 +42,33 @@ def _cut_off(chart: Chart, recorded: dict[str, Recalled]) -> list[tuple[str, Cel
     return [(path, cell) for path, cell in found if cell is not None and cell.once]
 
 
-def _meant(chart: Chart, decision: Decision, open_ones: dict[str, Cell]) -> list[str]:
+def _meant(chart: Chart, decision: Decision, cut_off: dict[str, Cell]) -> list[str]:
     """The paths of the open stages that a decision is about."""
     wanted = decision.stage
     if isinstance(wanted, str):
-        meant = [wanted] if wanted in open_ones else []
+        meant = [wanted] if wanted in cut_off else []
         label = wanted
     else:
         keys = chart.keys(wanted)
-        meant = [path for path in open_ones if key_of(path) in keys]
+        meant = [path for path in cut_off if key_of(path) in keys]
         label = wanted.label
     if not meant:
-        names = ", ".join(f'"{path}"' for path in open_ones) or "none"
+        names = ", ".join(f'"{path}"' for path in cut_off) or "none"
         raise EffectsUnknownError(
             f'"{label}" needs no decision. Of the stages with effects="once", these were cut off: {names}.',
-            stages=tuple(open_ones),
+            stages=tuple(cut_off),
         )
     return meant
 
 
-async def _applied(
-    journal: RunJournal, codec: ValueCodec, cell: Cell, started: StageRecord, decision: Decision
-) -> Recalled:
-    if decision.what == "repeat":
-        return Recalled(started, None)
+def _decided(codec: ValueCodec, cell: Cell, started: StageRecord, decision: Decision) -> StageRecord:
     if decision.what == "skip":
-        record = replace(started, status="skip", reason=decision.reason)
-    else:
-        record = _given(codec, cell, started, decision.value)
-    await journal.decide(record)
-    result = recalled(codec, cell, record)
-    if isinstance(result, Failure):
-        raise result.failure()
-    return result.unwrap()
-
-
-def _given(codec: ValueCodec, cell: Cell, started: StageRecord, value: object) -> StageRecord:
-    kept = encoded(codec, cell, value, ABSENT if cell.absorber is None else value)
-    if isinstance(kept, Failure):
-        raise kept.failure()
-    found = kept.unwrap()
-    return replace(
-        started,
-        status=StageStatus.OK.value,
-        codec=codec.name,
-        type=cell.text,
-        schema_hash=cell.schema_hash,
-        payload=found.payload,
-        inside=found.inside,
-    )
+        return replace(started, status="skip", reason=decision.reason)
+    inside = ABSENT if cell.absorber is None else decision.value
+    found = of_value(codec, cell, started, decision.value, inside)
+    if isinstance(found, Failure):
+        raise found.failure()
+    return found.unwrap() or started
 
 
 def _ask(stages: tuple[str, ...]) -> str:

@@ -14,6 +14,8 @@ from stageflow.durable.deciding import decided
 from stageflow.durable.description import Description
 from stageflow.durable.journal import RunJournal
 from stageflow.durable.lease import HeldLease
+from stageflow.durable.means import Means
+from stageflow.durable.memory import RunMemory
 from stageflow.durable.recording import Recording
 from stageflow.durable.values import Recalled, recalled
 from stageflow.errors import CodecError, GraphChangedError, ResumeError
@@ -36,22 +38,20 @@ class JournaledRuns:
         lease_seconds: how long a run stays this process's own after it was last heard of.
     """
 
-    __slots__ = ("_codec", "_seconds", "_store")
+    __slots__ = ("_means",)
 
     def __init__(self, store: DurableStore, codec: ValueCodec | None, lease_seconds: float, /) -> None:
-        self._store = store
-        self._codec: ValueCodec = Codec() if codec is None else codec
-        self._seconds = lease_seconds
+        self._means = Means(store, Codec() if codec is None else codec, lease_seconds)
 
     def recording(self, graph: AnyGraph, around: Wrapping | None, /) -> Wrapping:
         """A recorder around every stage of a graph, outside of the runner's interceptors."""
-        chart = Chart.of(graph, self._codec)
-        return Recording(chart, Description.of(chart, self._codec), around)
+        chart = Chart.of(graph, self._means.codec)
+        return Recording(chart, Description.of(chart, self._means.codec), around)
 
     def begin(self, run: Run, graph: AnyGraph, value: object, /) -> None:
         """Gives a new run its journal."""
         recording = _recording(run)
-        data = self._codec.encode(value, recording.chart.input)
+        data = self._means.codec.encode(value, recording.chart.input)
         if isinstance(data, Failure):
             error = data.failure()
             raise CodecError(f'The input of "{graph.name}" cannot be recorded. {error}') from error
@@ -61,7 +61,7 @@ class JournaledRuns:
             "graph_fingerprint": recording.description.fingerprint,
             "correlation": _ids(run.correlation),
         }
-        run.journal = RunJournal(run, recording.chart, self._codec, self._store, self._seconds, about=about)
+        run.journal = RunJournal(run, recording.chart, self._means, about)
 
     async def found(self, run_id: UUID, /) -> CorrelationIds:
         """The correlation of a run that was recorded."""
@@ -69,48 +69,45 @@ class JournaledRuns:
 
     async def reopen(self, run: Run, graph: AnyGraph, decisions: Iterable[Decision], /) -> Reopened:
         """Gives a run that goes on its journal, with the lease of it."""
-        recording = _recording(run)
+        chart = _recording(run).chart
         record = await self._record(run.run_id)
-        _check_unchanged(record, graph, recording.description)
-        value = self._codec.decode(cast("bytes", record.metadata["input"]), recording.chart.input)
-        if isinstance(value, Failure):
-            raise CodecError(f"The input of run {run.run_id} is damaged. {value.failure()}") from value.failure()
+        _check_unchanged(record, graph, _recording(run).description)
+        value = self._input(record, chart)
         if record.status in OVER:
-            return await self._over(run, value.unwrap())
-        held = await HeldLease.acquired(self._store, run.run_id, self._seconds)
+            return await self._over(run, record, value)
+        held = await HeldLease.acquired(self._means.store, run.run_id, self._means.lease_seconds)
         try:
             record = await self._record(run.run_id)
             if record.status in OVER:  # whoever had it has just ended it
                 await held.release()
-                return await self._over(run, value.unwrap())
-            recorded = await self._recorded(run, recording.chart)
-            journal = self._journal(run, recorded, record.metadata)
-            journal.holding(held)
-            await decided(journal, recording.chart, self._codec, recorded, tuple(decisions))
+                return await self._over(run, record, value)
+            recorded = await self._recorded(run, chart)
+            await decided(self._means, held, chart, recorded, tuple(decisions))
         except BaseException:
             await held.release()
             raise
-        run.journal = journal
-        return Reopened(value.unwrap(), over=False)
+        memory = RunMemory(recorded, over=False)
+        run.journal = RunJournal(run, chart, self._means, record.metadata, held=held, memory=memory)
+        return Reopened(value, over=False)
 
-    async def _over(self, run: Run, value: object) -> Reopened:
-        recorded = await self._recorded(run, _recording(run).chart)
-        run.journal = self._journal(run, recorded, {}, over=True)
+    async def _over(self, run: Run, record: RunRecord, value: object) -> Reopened:
+        chart = _recording(run).chart
+        memory = RunMemory(await self._recorded(run, chart), over=True)
+        run.journal = RunJournal(run, chart, self._means, record.metadata, memory=memory)
         run.teller = None
         return Reopened(value, over=True)
 
-    def _journal(
-        self, run: Run, recorded: dict[str, Recalled], former: Mapping[str, object], *, over: bool = False
-    ) -> RunJournal:
-        chart = _recording(run).chart
-        return RunJournal(
-            run, chart, self._codec, self._store, self._seconds, former=former, recorded=recorded, over=over
-        )
+    def _input(self, record: RunRecord, chart: Chart) -> object:
+        value = self._means.codec.decode(cast("bytes", record.metadata["input"]), chart.input)
+        if isinstance(value, Failure):
+            raise CodecError(f"The input of run {record.run_id} is damaged. {value.failure()}") from value.failure()
+        return value.unwrap()
 
     async def _record(self, run_id: UUID) -> RunRecord:
-        record = await self._store.get_run(run_id)
+        store = self._means.store
+        record = await store.get_run(run_id)
         if record is None:
-            raise ResumeError(f"There is no run {run_id} in {self._store!r}: it was pruned, or is kept elsewhere.")
+            raise ResumeError(f"There is no run {run_id} in {store!r}: it was pruned, or is kept elsewhere.")
         if not isinstance(record.metadata.get("input"), bytes) or not isinstance(record.metadata.get("graph"), str):
             raise ResumeError(f"Run {run_id} was not journaled: the runner that ran it had no durable store.")
         return record
@@ -118,11 +115,11 @@ class JournaledRuns:
     async def _recorded(self, run: Run, chart: Chart) -> dict[str, Recalled]:
         """What is recorded of a run, by path: read once."""
         found: dict[str, Recalled] = {}
-        for record in await self._store.load(run.run_id):
+        for record in await self._means.store.load(run.run_id):
             cell = chart.found(record.path)
             if cell is None:
                 raise CodecError(f'Run {run.run_id} has a record of "{record.path}", which is not in its graph.')
-            result = recalled(self._codec, cell, record)
+            result = recalled(self._means.codec, cell, record)
             if isinstance(result, Failure):
                 error = result.failure()
                 raise CodecError(f'The record of "{record.path}" in run {run.run_id} is damaged. {error}') from error

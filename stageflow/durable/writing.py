@@ -40,11 +40,11 @@ class Writer:
 
     __slots__ = ("_later", "_store", "held", "lost")
 
-    def __init__(self, store: DurableStore) -> None:
+    def __init__(self, store: DurableStore, held: HeldLease | None = None) -> None:
         self._store = store
         self._later: set[asyncio.Task[None]] = set()
         self.lost: RunStoreError | None = None
-        self.held: HeldLease | None = None
+        self.held: HeldLease | None = held
 
     async def write(self, record: StageRecord) -> RunStoreError | None:
         """Writes a record, after those that were left for later; what was raised, where the store is lost."""
