@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from stageflow import PipelineTimer
+from tests.services import INSTALL, PostgresServer
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -81,6 +83,25 @@ class Told:
 def told() -> Told:
     """A sink that keeps every event."""
     return Told()
+
+
+def _missing(what: str) -> None:
+    """Leaves a test out, or fails it where .ci/run says that everything has to be there."""
+    if os.environ.get("STAGEFLOW_REQUIRE_SERVICES"):
+        pytest.fail(f"{what} is not on this machine. {INSTALL}")
+    pytest.skip(f"{what} is not on this machine. {INSTALL}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of these tests' own, running; a test that crashes it starts it again."""
+    server = PostgresServer.installed()
+    if server is None:
+        _missing("PostgreSQL")
+        return
+    server.start()
+    yield server
+    server.remove()
 
 
 # What the library does not do yet, each with its reason; strict, so that who mends one has to take it off the list.
