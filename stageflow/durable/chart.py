@@ -28,7 +28,7 @@ class Cell(NamedTuple):
     """One place of a graph, as the journal has it.
 
     Attributes:
-        key: its path, without the numbers of items.
+        key: its path, with empty brackets for the number of an item.
         label: what reports call it, of what only contains others too.
         type: what its function gives; ``object`` where that is not said, and of what only contains others.
         text: the type, as it is written.
@@ -58,7 +58,7 @@ class Chart:
         atlas: where everything stands.
         input: the type of the pipeline's input.
         cells: of each plan, its places.
-        by_key: each place by its path, without the numbers of items: its plan and number there.
+        by_key: each place by its key: its plan and number there.
     """
 
     atlas: Atlas
@@ -80,11 +80,12 @@ class Chart:
         for number, row in enumerate(cells):
             for slot, cell in enumerate(row):
                 if cell.key in by_key:
-                    problems[_same_key(cell)] = None
+                    problems[_same(cell.key)] = None
                 by_key[cell.key] = (number, slot)
                 refused = "" if cell.contains else codec.refused(cell.type)
                 if refused:
                     problems[f'Stage "{cell.label}" gives {cell.text}, which cannot be recorded: {refused}'] = None
+        problems |= {_same(key): None for key in by_key if key_of(key) != key and key_of(key) in by_key}
         if problems:
             raise PipelineValidationError(tuple(problems))
         return Chart(graph.atlas, _input(graph.shape, known), cells, by_key)
@@ -95,11 +96,11 @@ class Chart:
 
     def found(self, path: str) -> Cell | None:
         """The place that a path of the journal means."""
-        at = self.by_key.get(key_of(path))
+        at = self.by_key.get(path) or self.by_key.get(key_of(path))
         return None if at is None else self.cells[at[0]][at[1]]
 
     def keys(self, shape: Shape) -> frozenset[str]:
-        """The paths of a stage's places, without the numbers of items: several where it is in several pipelines."""
+        """The keys of a stage's places: several where it is in several pipelines."""
         found = resolved(shape, self.atlas.places)
         places = found if isinstance(found, tuple) else () if found is None else (found,)
         at = [(place.plan, place.source) for place in places if isinstance(place.source, int) and place.source >= 0]
@@ -122,7 +123,7 @@ def path_of(ledger: Ledger, slot: int) -> str | None:
 
 
 def key_of(path: str) -> str:
-    """A path without the numbers of items."""
+    """A path with empty brackets for the numbers of items."""
     return path.partition("[")[0] if path.startswith("~") else _NUMBERS.sub("[]", path)
 
 
@@ -133,7 +134,7 @@ def _cells(plan: Plan, codec: ValueCodec, known: Known) -> Iterator[Cell]:
         gives: object = object if contains or leaf is None else declared(leaf, known).output
         handled = answers(absorber.handler, known) if isinstance(absorber, Recover) else UNKNOWN
         name = plan.names[slot]
-        key = f"~{plan.number}.{slot}" if contains else key_of(name.replace(PER_ITEM, "[0]"))
+        key = f"~{plan.number}.{slot}" if contains else name.replace(PER_ITEM, "[]")
         once = leaf is not None and leaf.once and not contains
         yield Cell(
             key, filled(name, ()), gives, named(gives), codec.schema_hash(gives), absorber, handled, once, contains
@@ -180,8 +181,8 @@ def _sequence(of: object) -> object:
     return cast("object", Sequence[of])  # type: ignore[valid-type]  # a type found at run time
 
 
-def _same_key(cell: Cell) -> str:
+def _same(key: str) -> str:
     return (
-        f'Two stages would be recorded as "{cell.key}": give "{cell.label}" a name without a number in brackets, '
-        "or without a tilde in front."
+        f'Two stages may be recorded as "{key}": one of that name, and an item or a pipeline. Give the one another '
+        "name: without a number in brackets, or a tilde in front."
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from returns.result import Failure
 
-from stageflow.durable.chart import Cell, Chart, key_of
+from stageflow.durable.chart import Cell, Chart
 from stageflow.durable.lease import HeldLease
 from stageflow.durable.means import Means
 from stageflow.durable.records import of_value
@@ -50,7 +50,7 @@ def _meant(chart: Chart, decision: Decision, cut_off: dict[str, Cell]) -> list[s
         label = wanted
     else:
         keys = chart.keys(wanted)
-        meant = [path for path in cut_off if key_of(path) in keys]
+        meant = [path for path, cell in cut_off.items() if cell.key in keys]
         label = wanted.label
     if not meant:
         names = ", ".join(f'"{path}"' for path in cut_off) or "none"
