@@ -38,7 +38,12 @@ def declared(stage: StageHandle[object] | Shape, known: Known | None = None) -> 
     """
     shape = stage.shape if isinstance(stage, StageHandle) else stage
     known = {} if known is None else known
-    return Declared(_known(takes(shape, known)), _awaited(_known(gives(shape, known))))
+    return Declared(_known(takes(shape, known)), given(shape, known))
+
+
+def given(shape: Shape, known: Known) -> object:
+    """The declared type of what a shape gives."""
+    return _awaited(_known(gives(shape, known)))
 
 
 def _known(of: object) -> object:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
-from stageflow.codec import declared
+from stageflow.codec.declared import declared, given
 from stageflow.codec.plan import named
 from stageflow.core.stage import Shape
 from stageflow.errors import PipelineValidationError
@@ -128,17 +128,26 @@ def key_of(path: str) -> str:
 
 
 def _cells(plan: Plan, codec: ValueCodec, known: Known) -> Iterator[Cell]:
+    texts: dict[object, tuple[str, str]] = {}
     for slot, shape in enumerate(plan.shapes):
         contains = plan.kinds[slot] is None
         leaf, absorber = _inside(shape)
-        gives: object = object if contains or leaf is None else declared(leaf, known).output
+        gives: object = object if contains or leaf is None else given(leaf, known)
         handled = answers(absorber.handler, known) if isinstance(absorber, Recover) else UNKNOWN
         name = plan.names[slot]
         key = f"~{plan.number}.{slot}" if contains else name.replace(PER_ITEM, "[]")
         once = leaf is not None and leaf.once and not contains
-        yield Cell(
-            key, filled(name, ()), gives, named(gives), codec.schema_hash(gives), absorber, handled, once, contains
-        )
+        text, digest = _told(gives, codec, texts)
+        yield Cell(key, filled(name, ()), gives, text, digest, absorber, handled, once, contains)
+
+
+def _told(of: object, codec: ValueCodec, texts: dict[object, tuple[str, str]]) -> tuple[str, str]:
+    """A type as it is written, and a digest of it."""
+    if not isinstance(of, Hashable):
+        return named(of), codec.schema_hash(of)
+    if of not in texts:
+        texts[of] = (named(of), codec.schema_hash(of))
+    return texts[of]
 
 
 def _inside(shape: Shape) -> tuple[Leaf | None, Absorber | None]:

@@ -136,7 +136,7 @@ def _recording(run: Run) -> Recording:
 def _check_unchanged(record: RunRecord, graph: AnyGraph, now: Description) -> None:
     if record.metadata.get("graph_fingerprint") == now.fingerprint:
         return
-    was = Description.read(str(record.metadata["graph"]))
+    was = Description(str(record.metadata["graph"]))
     raise GraphChangedError(
         f'Run {record.run_id} was started with another "{graph.name}" than this. Resume it with the code that started '
         "it, or run the new pipeline anew. What changed:",
