@@ -18,7 +18,18 @@ from uuid import UUID
 
 from returns.result import Failure, Result, Success
 
-from stageflow import Completed, Pipeline, PipelineContext, Runner, StageError, StageInputs, StageOutput, lift, ok, stage
+from stageflow import (
+    Completed,
+    Pipeline,
+    PipelineContext,
+    Runner,
+    StageError,
+    StageInputs,
+    StageOutput,
+    lift,
+    ok,
+    stage,
+)
 from stageflow.errors import LeaseHeldError
 from stageflow.ports import DurableStore
 from stageflow.stores import PostgresRunStore, SqliteRunStore

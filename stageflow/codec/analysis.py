@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import enum
 import inspect
 import types
@@ -19,11 +20,11 @@ from typing_extensions import NotRequired, ReadOnly, Required, TypeAliasType
 from stageflow.codec.cases import Member, OneOf
 from stageflow.codec.containers import COLLECTIONS, MAPPINGS, Entries, Items, Row
 from stageflow.codec.failures import Raised
-from stageflow.codec.hints import bound, hints_of, put
+from stageflow.codec.hints import bound, evaluated, hints_of, put
 from stageflow.codec.hooks import AnyTypeHook
 from stageflow.codec.plan import Misfit, Plan
 from stageflow.codec.records import Field, Keyed, Record
-from stageflow.codec.scalars import EXACT, Exact, Location, Real, Text
+from stageflow.codec.scalars import EXACT, Exact, Location, Moment, Real, Text
 from stageflow.codec.slots import Slot, keys, slots
 from stageflow.codec.standins import Later, Unknown
 from stageflow.codec.undeclared import Undeclared
@@ -43,6 +44,7 @@ ABSTRACT: Final[Mapping[object, tuple[type, ...]]] = MappingProxyType(
     }
 )
 _ANY: Final[object] = typing.Any
+_ALIAS: Final[tuple[type[object], ...]] = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
 _QUALIFIERS: Final = (typing.Annotated, typing.Final, Required, NotRequired, ReadOnly, typing.Required)
 
 
@@ -75,6 +77,8 @@ class Analysis:
             return Text(str)
         if of is float:
             return Real(float)
+        if of is dt.datetime or of is dt.time:
+            return Moment(of)
         if of in EXACT:
             return Exact(cast("type", of))
         if isinstance(of, typing.TypeVar):
@@ -97,8 +101,8 @@ class Analysis:
             return Entries(of, cast("type", kind), self.plan(key), self.plan(value))
         if kind in ABSTRACT:
             return self._abstract(of, ABSTRACT[kind], arguments)
-        if isinstance(kind, TypeAliasType):
-            return self._once(of, lambda: self._alias(kind, arguments))
+        if isinstance(kind, _ALIAS):
+            return self._once(of, lambda: self._alias(cast("TypeAliasType", kind), arguments))
         return self._class(of, cast("type[object]", kind)) if isinstance(kind, type) else Unknown(of)
 
     def _class(self, of: object, kind: type[object]) -> Plan:
@@ -147,7 +151,7 @@ class Analysis:
         return plan
 
     def _alias(self, of: TypeAliasType, arguments: tuple[object, ...]) -> Plan:
-        value: object = of.__value__
+        value = evaluated(of.__value__, of.__module__)
         return self.plan(put(value, dict(zip(of.__type_params__, arguments, strict=False))))
 
     def _union(self, of: object, arguments: tuple[object, ...]) -> Plan:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from returns.result import Failure
 
-from stageflow.durable.chart import Cell, Chart
+from stageflow.durable.cells import Cell
+from stageflow.durable.chart import Chart
 from stageflow.durable.lease import HeldLease
 from stageflow.durable.means import Means
 from stageflow.durable.records import of_value

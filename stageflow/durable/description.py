@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from stageflow.codec.plan import named
-from stageflow.durable.chart import Cell, Chart
+from stageflow.durable.cells import Cell
+from stageflow.durable.chart import Chart
 from stageflow.graph.plan import INPUT, Plan, Source
 from stageflow.graph.wrapping import Recover, Wrapped
 from stageflow.running.durability import ValueCodec

@@ -141,7 +141,9 @@ async def test_an_output_that_does_not_survive_fails_the_stage_that_made_it() ->
     assert isinstance(outcome, Failed)
     assert isinstance(outcome.error, CodecError)
     assert outcome.error.stage == "lies"
-    assert str(outcome.error).startswith('What stage "lies" gave cannot be recorded. Cannot encode a value as list[int]: $[1]')
+    assert str(outcome.error).startswith(
+        'What stage "lies" gave cannot be recorded. Cannot encode a value as list[int]: $[1]'
+    )
 
 
 async def test_what_cannot_be_recorded_is_a_defect_which_recover_lets_pass() -> None:
@@ -169,7 +171,9 @@ async def test_stages_of_types_that_no_codec_knows_are_refused_before_anything_s
     with pytest.raises(PipelineValidationError) as refused:
         await Runner(store=store).run((connects & connects.named("again")).together(), "a")
     assert len(refused.value.problems) == 2
-    assert refused.value.problems[0].startswith('Stage "connects" gives socket, which cannot be recorded: the codec does')
+    assert refused.value.problems[0].startswith(
+        'Stage "connects" gives socket, which cannot be recorded: the codec does'
+    )
     assert (ran, store.calls) == ([], [])
 
 

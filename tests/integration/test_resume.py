@@ -134,7 +134,10 @@ PIPELINES: dict[str, tuple[Callable[[], Stage], object]] = {
     "recovered": (lambda: fetch.recover(rescued) | words | last, "nowhere"),
     "not recovered": (lambda: fetch.recover(rescued) | words | last, "home"),
     "recovered pipeline": (lambda: (fetch | words).recover(counted) | last, "nowhere"),
-    "recovered in the middle": (lambda: (fetch.named("first") | words.named("w") | pages | fetch).recover(counted) | last, "home"),
+    "recovered in the middle": (
+        lambda: (fetch.named("first") | words.named("w") | pages | fetch).recover(counted) | last,
+        "home",
+    ),
     "settled pipeline": (lambda: (fetch | words).settled() | last, "nowhere"),
     "settled pipeline of a value": (lambda: (fetch | words).settled() | last, "home"),
     "optional pipeline": (lambda: (fetch | words).optional() | last, "empty"),
@@ -199,7 +202,8 @@ async def none(error: StageError) -> Result[StageOutput[tuple[Page, ...]], Stage
 def told(outcome) -> dict[str, object]:
     """What a report says of each stage, but for times and attempts."""
     return {
-        name: (result.status, result.reason, result.error, result.data) for name, result in outcome.report.stages.items()
+        name: (result.status, result.reason, result.error, result.data)
+        for name, result in outcome.report.stages.items()
     }
 
 
