@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar, cast, final
 from psycopg import AsyncConnection, Error
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from typing_extensions import override
 
 from stageflow.stores._dialect import POSTGRES
@@ -71,6 +71,8 @@ class PostgresRunStore(Keeping):
                     return await _driven(connection, make())
                 async with connection.transaction():
                     return await _driven(connection, make())
+        except PoolClosed as error:
+            raise closed(self._where) from error
         except PoolTimeout as error:
             raise unreachable(self._where, self._timeout, error) from error
         except Error as error:

@@ -71,6 +71,8 @@ async def with_a_store(make: Callable[[], _S], check: Callable[[_S], Awaitable[N
             await check(store)
     except TimeoutError as error:
         raise broken(store, f"does not end a check within {_PATIENCE:g} s") from error
+    except RunStoreError as error:
+        raise broken(store, f"raises {error!r} where it should do what it was asked") from error
     finally:
         await close(store)
 
