@@ -27,6 +27,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSAFE: Final = re.compile("[\\\\\0\ud800-\udfff]")
 _ESCAPED: Final = re.compile(r"\\(\\|u[0-9a-f]{4})")
 _BYTES: Final = "$bytes"
+_BACKUP: Final = "Put it back from a copy, or delete the row: a stage without one runs again when its run is resumed."
 
 
 def micros(moment: datetime) -> int:
@@ -127,7 +128,7 @@ def run_record(row: Row) -> RunRecord:
         more = {**metadata_of(_text(metadata)), **found, **more}
         return RunRecord(UUID(_text(id)), _text(status), more, moment(_whole(created)), moment(_whole(updated)))
     except (TypeError, ValueError, OverflowError) as error:
-        raise RunStoreError(f"The row of run {id!r} is damaged: {error}. {_BACKUP}") from error
+        raise RunStoreError(f"The row of run {id!r} is damaged: {error}. Put it back from a copy.") from error
 
 
 def stage_values(record: StageRecord) -> Values:
@@ -170,9 +171,6 @@ def stage_record(run_id: UUID, row: Row) -> StageRecord:
     except (TypeError, ValueError, OverflowError) as error:
         raise RunStoreError(f"The row of stage {path!r} in run {run_id} is damaged: {error}. {_BACKUP}") from error
     return record
-
-
-_BACKUP: Final = "Put it back from a copy, or delete the row: a stage without one runs again when its run is resumed."
 
 
 def _checksum(payload: bytes | None, inside: bytes | None) -> int:

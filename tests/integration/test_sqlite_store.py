@@ -276,6 +276,14 @@ async def test_a_file_of_a_newer_schema_is_refused_and_left_as_it_is(path, store
         assert connection.execute("SELECT count(*) FROM run").fetchall() == [(1,)]
 
 
+async def test_many_that_come_to_a_new_file_at_once_make_it_once(tmp_path) -> None:
+    for number in range(10):
+        stores = [SqliteRunStore(tmp_path / f"{number}.db") for _ in range(10)]
+        await asyncio.gather(*(store.create_run(uuid4()) for store in stores))
+        assert len((await stores[0].runs()).runs) == 10
+        await asyncio.gather(*(store.aclose() for store in stores))
+
+
 def commits_in(wal: Path) -> int:
     """The commits that a write-ahead log has: its frames that say how large the database is after them."""
     data = wal.read_bytes()
