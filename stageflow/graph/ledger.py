@@ -106,9 +106,11 @@ class Ledger:
                     run.journal.again(former)
             elif above.former is not None:  # what is around it was tried again
                 former = above.former.children.get((slot, plan))
-            if former is not None and len(former.states) == len(self.states):
-                self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
-            self.former = former
+            if former is not None:
+                if len(former.states) == len(self.states):
+                    self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
+                former.former = None  # one is enough: the attempts before it are counted in it
+                self.former = former
             above.children[slot, plan] = self
 
     def name(self, slot: int) -> str:
