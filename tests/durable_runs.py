@@ -23,6 +23,7 @@ from stageflow import (
     Pipeline,
     PipelineContext,
     Runner,
+    Stage,
     StageError,
     StageInputs,
     StageOutput,
@@ -30,6 +31,7 @@ from stageflow import (
     ok,
     stage,
 )
+from stageflow.durable import Decision
 from stageflow.errors import LeaseHeldError
 from stageflow.ports import DurableStore
 from stageflow.stores import PostgresRunStore, SqliteRunStore
@@ -44,7 +46,7 @@ class Page:
     words: tuple[str, ...]
 
 
-class NotFound(StageError):
+class NotFoundError(StageError):
     url: str
 
 
@@ -87,13 +89,13 @@ def killed_pipeline(witness: Witness, *, seconds: float = 0.004) -> Pipeline[str
         return tuple(f"{site}/{number}" for number in range(ITEMS))
 
     @stage
-    async def fetch(inputs: StageInputs[str]) -> Result[StageOutput[Page], NotFound]:
+    async def fetch(inputs: StageInputs[str]) -> Result[StageOutput[Page], NotFoundError]:
         await work(inputs)
         if inputs.value.endswith("7"):
-            return Failure(NotFound("no such page", url=inputs.value))
+            return Failure(NotFoundError("no such page", url=inputs.value))
         return ok(Page(inputs.value, ("a", "b", inputs.value)))
 
-    async def absent(error: NotFound) -> Result[StageOutput[Page], NotFound]:
+    async def absent(error: NotFoundError) -> Result[StageOutput[Page], NotFoundError]:
         return ok(Page(error.url, ()))
 
     @stage
@@ -102,10 +104,10 @@ def killed_pipeline(witness: Witness, *, seconds: float = 0.004) -> Pipeline[str
         return ok(len(inputs.value.words))
 
     @stage
-    async def longest(inputs: StageInputs[Page]) -> Result[StageOutput[str], NotFound]:
+    async def longest(inputs: StageInputs[Page]) -> Result[StageOutput[str], NotFoundError]:
         await work(inputs)
         words = inputs.value.words
-        return ok(max(words, key=len)) if words else Failure(NotFound("no word", url=inputs.value.url))
+        return ok(max(words, key=len)) if words else Failure(NotFoundError("no word", url=inputs.value.url))
 
     @stage
     async def joined(
@@ -139,18 +141,62 @@ async def went_on(place: str, run_id: UUID, folder: Path) -> str:
     pipeline = killed_pipeline(witness)
     store = store_of(place)
     async with Runner(store=store, sink=acknowledged, lease_seconds=LEASE_SECONDS) as runner:
-        print("ready", flush=True)
+        say("ready")
         if await store.get_run(run_id) is None:
             outcome = await runner.run(pipeline, "site", context=PipelineContext(run_id=run_id))
         else:
-            while True:
-                try:
-                    outcome = await runner.resume(pipeline, run_id)
-                except LeaseHeldError:
-                    await asyncio.sleep(0.02)  # the lease of a process that was killed runs out by itself
-                else:
-                    break
+            outcome = await resumed(runner, pipeline, run_id)
     return summary(outcome)
+
+
+async def resumed(
+    runner: Runner, pipeline: Stage[str, str, StageError], run_id: UUID, decisions: Sequence[Decision] = ()
+) -> object:
+    """Resumes the run once nobody has it."""
+    while True:
+        try:
+            return await runner.resume(pipeline, run_id, decisions=decisions)
+        except LeaseHeldError:
+            await asyncio.sleep(0.02)  # the lease of a process that was killed runs out by itself
+
+
+def sending(witness: Witness, *, waits: bool) -> tuple[Stage[str, str, StageError], Stage[str, str, StageError]]:
+    """A stage that must not run twice, and a pipeline with it; where it waits, it says so and waits to be killed."""
+
+    @lift
+    def before(text: str) -> str:
+        witness.saw("before")
+        return text
+
+    @lift(effects="once")
+    async def send(text: str) -> str:
+        witness.saw("send")
+        if waits:
+            say("sending")
+            await asyncio.Event().wait()
+        return text
+
+    @lift
+    def after(text: str) -> str:
+        witness.saw("after")
+        return f"{text}!"
+
+    return send, before | send | after
+
+
+async def was_killed(place: str, run_id: UUID, folder: Path) -> None:
+    """Starts a run that waits to be killed in a stage that must not run twice."""
+    say("ready")
+    _, pipeline = sending(Witness(folder / "ran"), waits=True)
+    await Runner(store=store_of(place), lease_seconds=LEASE_SECONDS).run(
+        pipeline, "a", context=PipelineContext(run_id=run_id)
+    )
+
+
+def say(line: str) -> None:
+    """Tells whoever started this process, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def summary(outcome: object) -> str:
@@ -164,4 +210,8 @@ def summary(outcome: object) -> str:
 
 
 if __name__ == "__main__":
-    print("came to", asyncio.run(went_on(sys.argv[1], UUID(sys.argv[2]), Path(sys.argv[3]))), flush=True)
+    given = (sys.argv[1], UUID(sys.argv[2]), Path(sys.argv[3]))
+    if sys.argv[4:] == ["once"]:
+        asyncio.run(was_killed(*given))
+    else:
+        say(f"came to {asyncio.run(went_on(*given))}")

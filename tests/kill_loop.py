@@ -23,7 +23,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from stageflow import Runner
-from tests.durable_runs import Witness, killed_pipeline, store_of, summary
+from tests.durable_runs import Witness, killed_pipeline, say, store_of, summary
 from tests.services import INSTALL, PostgresServer
 
 ROOT = Path(__file__).parents[1]
@@ -35,8 +35,8 @@ def undisturbed() -> str:
     return summary(asyncio.run(Runner().run(killed_pipeline(Witness(None), seconds=0), "site")))
 
 
-def process(place: str, run_id: UUID, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.durable_runs", place, str(run_id), str(folder)]
+def process(place: str, run_id: UUID, folder: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.durable_runs", place, str(run_id), str(folder), *more]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
 
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     given = parser.parse_args()
-    print(f"{given.kills} kills, {given.store}, --seed {given.seed}", flush=True)
+    say(f"{given.kills} kills, {given.store}, --seed {given.seed}")
     started = time.monotonic()
     if given.store == "sqlite":
         with tempfile.TemporaryDirectory(prefix="stageflow-kill-loop-") as folder:
@@ -150,7 +150,7 @@ def main() -> None:
         finally:
             server.remove()
     seconds = time.monotonic() - started
-    print(f"{kills} kills over {runs} runs in {seconds:.0f} s: nothing lost, nothing ran twice, every outcome the same")
+    say(f"{kills} kills over {runs} runs in {seconds:.0f} s: nothing lost, nothing ran twice, every outcome the same")
 
 
 if __name__ == "__main__":

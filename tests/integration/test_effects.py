@@ -31,7 +31,7 @@ from stageflow.errors import EffectsUnknownError
 from stageflow.stores import MemoryRunStore
 
 
-class Declined(StageError): ...
+class DeclinedError(StageError): ...
 
 
 charged: list[str] = []
@@ -49,10 +49,10 @@ def nothing_charged():
 
 
 @stage(effects="once")
-async def charge(inputs: StageInputs[str]) -> Result[StageOutput[str], Declined]:
+async def charge(inputs: StageInputs[str]) -> Result[StageOutput[str], DeclinedError]:
     keys.append(inputs.context.idempotency_key)
     if declines:
-        return fail(Declined(declines.pop(), retryable=True))
+        return fail(DeclinedError(declines.pop(), retryable=True))
     charged.append(inputs.value)
     if inputs.value.startswith("hangs") and len(charged) == 1:
         hangs[0].set()
@@ -175,7 +175,7 @@ async def test_a_decision_is_needed_for_each_that_is_open() -> None:
 async def test_a_decision_about_what_was_not_cut_off_is_refused() -> None:
     store = MemoryRunStore()
     run_id = await cut_off(charge | thanks, "hangs", store)
-    with pytest.raises(EffectsUnknownError, match='"thanks" needs no decision. Of the stages .* cut off: "charge"'):
+    with pytest.raises(EffectsUnknownError, match=r'"thanks" needs no decision. Of the stages .* cut off: "charge"'):
         await Runner(store=store).resume(charge | thanks, run_id, decisions=[Decision.repeat(thanks)])
 
 
@@ -257,9 +257,9 @@ async def test_where_what_is_around_it_is_tried_again_what_it_gave_stands() -> N
     attempts = []
 
     @stage
-    async def flaky(inputs: StageInputs[str]) -> Result[StageOutput[str], Declined]:
+    async def flaky(inputs: StageInputs[str]) -> Result[StageOutput[str], DeclinedError]:
         attempts.append(inputs.value)
-        return fail(Declined("busy", retryable=True)) if len(attempts) == 1 else ok(inputs.value)
+        return fail(DeclinedError("busy", retryable=True)) if len(attempts) == 1 else ok(inputs.value)
 
     for store in (None, MemoryRunStore()):
         attempts.clear()
@@ -315,9 +315,9 @@ async def test_results_of_a_lifted_one_stand_as_well() -> None:
     calls = []
 
     @lift(effects="once")
-    def sends(url: str) -> Result[int, Declined]:
+    def sends(url: str) -> Result[int, DeclinedError]:
         calls.append(url)
-        return Success(len(calls)) if len(calls) > 1 else Failure(Declined("busy", retryable=True))
+        return Success(len(calls)) if len(calls) > 1 else Failure(DeclinedError("busy", retryable=True))
 
     outcome = await Runner().run(sends.using(RetryInterceptor(backoff=0)), "a")
     assert isinstance(outcome, Completed)

@@ -75,7 +75,7 @@ class Page:
     url: str
 
 
-class NotFound(StageError):
+class NotFoundError(StageError):
     url: str
 
 
@@ -121,15 +121,15 @@ async def test_a_skip_and_a_failure_are_recorded_with_why() -> None:
         return skip("nothing new")
 
     @stage
-    async def fails(inputs: StageInputs[str]) -> Result[StageOutput[str], NotFound]:
-        return fail(NotFound("no page", url=inputs.value))
+    async def fails(inputs: StageInputs[str]) -> Result[StageOutput[str], NotFoundError]:
+        return fail(NotFoundError("no page", url=inputs.value))
 
     await Runner(store=store).run(nothing, "a")
     await Runner(store=store).run(fails, "a")
     skipped, failed = store.recorded
     assert (skipped.status, skipped.reason, skipped.payload) == ("skip", "nothing new", None)
     assert (failed.status, failed.reason) == ("fail", "no page")
-    assert Codec().decode_failure(failed.payload or b"").unwrap() == NotFound("no page", url="a")
+    assert Codec().decode_failure(failed.payload or b"").unwrap() == NotFoundError("no page", url="a")
 
 
 async def test_an_output_that_does_not_survive_fails_the_stage_that_made_it() -> None:
@@ -394,7 +394,7 @@ async def test_a_damaged_record_is_refused_by_name_and_the_run_stays_as_it_was()
     lease = await store.acquire_lease(run_id, "test", 60)
     await store.record(lease, StageRecord("fetch", 2, "ok", payload=b'{"url":3}'))
     await store.release(lease)
-    with pytest.raises(CodecError, match='The record of "fetch" in run .* is damaged'):
+    with pytest.raises(CodecError, match=r'The record of "fetch" in run .* is damaged'):
         await Runner(store=store).resume(fetch | name, run_id)
     record = await store.get_run(run_id)
     assert record is not None
@@ -416,13 +416,13 @@ async def test_a_run_without_a_durable_store_has_no_journal() -> None:
 
 async def test_settled_values_keep_the_type_of_what_went_wrong() -> None:
     @stage
-    async def fails(inputs: StageInputs[str]) -> Result[StageOutput[str], NotFound]:
-        return fail(NotFound("no page", url=inputs.value))
+    async def fails(inputs: StageInputs[str]) -> Result[StageOutput[str], NotFoundError]:
+        return fail(NotFoundError("no page", url=inputs.value))
 
     runner, run_id = Runner(store=MemoryRunStore()), uuid4()
     first = await runner.run(fails.settled(), "a", context=PipelineContext(run_id=run_id))
     again = await runner.resume(fails.settled(), run_id)
     assert isinstance(first, Completed)
     assert isinstance(again, Completed)
-    assert again.value == first.value == Failure(NotFound("no page", url="a"))
+    assert again.value == first.value == Failure(NotFoundError("no page", url="a"))
     assert isinstance((await runner.run(name.settled(), Page("a"))).value, Success)

@@ -41,11 +41,11 @@ class Page:
     text: str
 
 
-class NotFound(StageError):
+class NotFoundError(StageError):
     url: str
 
 
-class Broken(StageError): ...
+class BrokenError(StageError): ...
 
 
 ran: list[str] = []
@@ -61,15 +61,15 @@ def nothing_ran():
 def note(name: str) -> None:
     ran.append(name)
     if name in broken:
-        raise Broken(f"{name} is broken")
+        raise BrokenError(f"{name} is broken")
 
 
 @stage
-async def fetch(inputs: StageInputs[str]) -> Result[StageOutput[Page], NotFound]:
+async def fetch(inputs: StageInputs[str]) -> Result[StageOutput[Page], NotFoundError]:
     note(f"fetch {inputs.value}")
     match inputs.value:
         case "nowhere":
-            return fail(NotFound("no such page", url="nowhere"))
+            return fail(NotFoundError("no such page", url="nowhere"))
         case "empty":
             return skip("nothing there")
         case url:
@@ -89,7 +89,7 @@ def longest(page: Page) -> str:
 
 
 @stage
-async def last(inputs: StageInputs[object]) -> Result[StageOutput[str], Broken]:
+async def last(inputs: StageInputs[object]) -> Result[StageOutput[str], BrokenError]:
     note("last")
     return ok("done")
 
@@ -189,9 +189,9 @@ def tried(result: Success[int] | Failure[StageError]) -> str:
 
 
 @lift
-def tried2(result: Success[str] | Failure[StageError]) -> Result[int, Broken]:
+def tried2(result: Success[str] | Failure[StageError]) -> Result[int, BrokenError]:
     note("tried2")
-    return Failure(Broken("always"))
+    return Failure(BrokenError("always"))
 
 
 async def none(error: StageError) -> Result[StageOutput[tuple[Page, ...]], StageError]:
@@ -314,7 +314,7 @@ async def test_the_store_says_running_and_then_how_it_ended_without_the_former_e
     broken.append("look")
     await runner.run(fetch | look, "home", context=PipelineContext(run_id=run_id))
     failed = await store.get_run(run_id)
-    assert (failed.status, failed.metadata["error"]) == ("failed", 'Stage "look" raised Broken: look is broken')
+    assert (failed.status, failed.metadata["error"]) == ("failed", 'Stage "look" raised BrokenError: look is broken')
     broken.clear()
     await runner.resume(fetch | look, run_id)
     completed = await store.get_run(run_id)
@@ -340,7 +340,7 @@ async def test_an_attempt_of_a_retry_counts_on_where_the_process_left_it() -> No
     keys = []
 
     @stage
-    async def flaky(inputs: StageInputs[Page]) -> Result[StageOutput[str], Broken]:
+    async def flaky(inputs: StageInputs[Page]) -> Result[StageOutput[str], BrokenError]:
         keys.append((inputs.attempt, inputs.context.idempotency_key))
         note("flaky")
         return ok("x")
@@ -457,12 +457,12 @@ async def test_a_changed_graph_is_refused_with_what_changed(name) -> None:
 
 async def test_a_type_whose_fields_changed_is_refused_by_its_shape() -> None:
     def version(fields: dict[str, object]) -> Stage:
-        Model = dataclass(type("Model", (), {"__annotations__": fields, "__module__": __name__}))
+        model_type = dataclass(type("Model", (), {"__annotations__": fields, "__module__": __name__}))
 
         def model(url: str) -> object:
-            raise Broken("later")
+            raise BrokenError("later")
 
-        model.__annotations__["return"] = Model
+        model.__annotations__["return"] = model_type
         return lift(model)
 
     runner, run_id = Runner(store=MemoryRunStore()), uuid4()
