@@ -9,6 +9,7 @@ import pwd
 import resource
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from stageflow import RunStoreError
 from stageflow.errors import LeaseHeldError
 from stageflow.ports import Lease, StageRecord
 from stageflow.stores import SqliteRunStore
+from stageflow.stores._committer import Committer
+from stageflow.stores._driving import drive
+from stageflow.stores._schema import MIGRATIONS, migrated
 
 HOUR = 3_600.0
 KIB = b"x" * 1_024
@@ -284,6 +288,30 @@ async def test_many_that_come_to_a_new_file_at_once_make_it_once(tmp_path) -> No
         await asyncio.gather(*(store.aclose() for store in stores))
 
 
+def of_code(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("its own words")
+    error.sqlite_errorcode = code
+    return error
+
+
+async def test_what_sqlite_does_not_wait_for_by_itself_is_asked_again_until_it_is_free(path) -> None:
+    """It changes the journal's mode at once or not at all, which one of thousands of new files runs into."""
+    answers = [of_code(sqlite3.SQLITE_BUSY), of_code(sqlite3.SQLITE_BUSY_RECOVERY), None, of_code(sqlite3.SQLITE_FULL)]
+
+    def ask() -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    Committer(path, 60, Wall())._patiently(ask)
+    with pytest.raises(sqlite3.OperationalError):
+        Committer(path, 60, Wall())._patiently(ask)
+    answers.append(of_code(sqlite3.SQLITE_BUSY))
+    with pytest.raises(sqlite3.OperationalError):
+        Committer(path, 0, Wall())._patiently(ask)
+    assert answers == []
+
+
 def commits_in(wal: Path) -> int:
     """The commits that a write-ahead log has: its frames that say how large the database is after them."""
     data = wal.read_bytes()
@@ -384,6 +412,41 @@ async def test_a_request_whose_task_was_cancelled_holds_up_nobody(path, store) -
     assert "b" in {one.path for one in await store.load(lease.run_id)}
 
 
+def test_a_store_that_was_forked_says_so_and_does_not_wait_for_ever(path) -> None:
+    script = f"""if True:
+        import asyncio, os, uuid
+        from stageflow.stores import SqliteRunStore
+        store = SqliteRunStore({str(path)!r})
+        asyncio.run(store.create_run(uuid.uuid4()))
+        child = os.fork()
+        if child == 0:
+            try:
+                asyncio.run(store.create_run(uuid.uuid4()))
+            except Exception as error:
+                print(error, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        asyncio.run(store.aclose())
+    """
+    ours = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    ended = subprocess.run(command, env=ours, capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.startswith(f"The run store {path} was opened before this process was forked")
+
+
+async def test_a_file_of_an_older_schema_is_brought_to_todays_and_keeps_what_it_has(path, store) -> None:
+    run_id = uuid4()
+    await store.create_run(run_id, pipeline="p")
+    await store.aclose()
+    newer = (*MIGRATIONS, ("ALTER TABLE run ADD COLUMN colour <blob>", "UPDATE run SET colour = x'00'"))
+    with connected(path) as connection:
+        for _ in range(2):
+            drive(connection, migrated(str(path), newer), Wall())
+        assert connection.execute("SELECT id, pipeline, colour FROM run").fetchall() == [(str(run_id), "p", b"\0")]
+        found = connection.execute("SELECT version FROM stageflow_schema ORDER BY version").fetchall()
+        assert found == [(number,) for number in range(1, len(newer) + 1)]
+
+
 class Wall:
     """A wall clock that a test moves."""
 
@@ -436,6 +499,8 @@ UNKEPT: list[tuple[object, str]] = [
     (object(), "object is nothing that JSON has a word for"),
     ({1, 2}, "set is nothing that JSON has a word for"),
     (float("nan"), "not JSON compliant"),
+    ({1: "a"}, "1 is no key that JSON can have here"),
+    ([{"$bytes": "AAAA"}], "'.bytes' is no key"),
     (datetime(2026, 1, 1, tzinfo=UTC), "datetime is nothing that JSON has a word for"),
 ]
 

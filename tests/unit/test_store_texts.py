@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def test_what_sqlite_cannot_do(golden) -> None:
     codes = [name for name in dir(sqlite3) if name in {"SQLITE_FULL", "SQLITE_BUSY", "SQLITE_CORRUPT", "SQLITE_NOTADB"}]
     codes += ["SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_WRITE", "SQLITE_ERROR"]
     texts = [f"{code}: {of_sqlite(getattr(sqlite3, code))}" for code in codes]
-    texts += [f"gone: {_faults.gone(PATH)}", f"closed: {_faults.closed(PATH)}"]
+    texts += [f"gone: {_faults.gone(PATH)}", f"closed: {_faults.closed(PATH)}", f"forked: {_faults.forked(PATH)}"]
     texts += [f"not of SQLite: {_faults.fault(PATH, OverflowError('too large'))}"]
     golden("stores/sqlite", "\n\n".join(texts))
 
@@ -98,6 +99,13 @@ async def test_what_a_store_refuses(golden) -> None:
     golden("stores/refused", "\n\n".join(texts))
 
 
+def said_by(script: str) -> str:
+    """What a fresh interpreter says, which has this very package."""
+    ours = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run([sys.executable, "-c", script], env=ours, capture_output=True, text=True, check=True)
+    return ended.stdout
+
+
 def test_a_store_whose_extra_is_missing_says_how_to_get_it_and_the_others_are_there() -> None:
     script = """if True:
         import sys
@@ -108,9 +116,9 @@ def test_a_store_whose_extra_is_missing_says_how_to_get_it_and_the_others_are_th
         except ImportError as error:
             print(error)
     """
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ended.stdout.startswith("PostgresRunStore needs psycopg and its pool (")
-    assert ended.stdout.endswith("): pip install 'stageflow[postgres]'\n")
+    said = said_by(script)
+    assert said.startswith("PostgresRunStore needs psycopg and its pool (")
+    assert said.endswith("): pip install 'stageflow[postgres]'\n")
 
 
 def test_a_store_does_not_load_the_database_of_another() -> None:
@@ -121,8 +129,7 @@ def test_a_store_does_not_load_the_database_of_another() -> None:
         stageflow.stores.SqliteRunStore
         print(sorted({"sqlite3", "psycopg"} & set(sys.modules)))
     """
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ended.stdout == "[]\n['sqlite3']\n"
+    assert said_by(script) == "[]\n['sqlite3']\n"
 
 
 def test_pages_and_runs_are_plain_data() -> None:
