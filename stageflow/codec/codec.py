@@ -19,6 +19,7 @@ from stageflow.codec.native import ENCODER, Native, native
 from stageflow.codec.plan import Misfit, Plan, named
 from stageflow.codec.records import Field
 from stageflow.codec.schema import schema
+from stageflow.codec.standins import Unknown
 from stageflow.errors import CodecError, StageError
 
 _T = TypeVar("_T")
@@ -130,6 +131,15 @@ Give a value of the declared type, or declare bytes there.
             return Success(cast("StageError", _read(data, self._of(StageError))))
         except Exception as error:  # noqa: BLE001  (whatever the fields of an application's own types raise)
             return Failure(_refused("Cannot decode an error", error))
+
+    def refused(self, type: object) -> str:
+        """Why no value of the type can be encoded; empty where some can.
+
+        >>> Codec().refused(list[int]), Codec().refused(memoryview)[:45]
+        ('', 'the codec does not know the type memoryview. ')
+        """
+        plan = self._of(type).plan
+        return plan.reason if isinstance(plan, Unknown) else ""
 
     def schema_hash(self, type: object) -> str:
         """A digest of what values of the type look like as data: it changes where fields or their types do."""

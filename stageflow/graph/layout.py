@@ -63,19 +63,21 @@ class Level:
     kinds: list[StageKind | None] = field(default_factory=list["StageKind | None"])
     nodes: list[Node] = field(default_factory=list[Node])
     cores: dict[int, Call] = field(default_factory=dict[int, Call])
+    shapes: list[Shape] = field(default_factory=list[Shape])
     parents: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
     scopes: list[int] = field(default_factory=list[int])
     inner: dict[int, tuple[Plan, ...]] = field(default_factory=dict[int, tuple[Plan, ...]])
     composites: set[str] = field(default_factory=set[str])
     templated: bool = False
 
-    def add(self, name: str, kind: StageKind | None, call: Call, source: Source, scope: int) -> int:
+    def add(self, name: str, kind: StageKind | None, call: Call, source: Source, scope: int, shape: Shape) -> int:
         """Adds a stage, and gives its number."""
         slot = len(self.names)
         self.names.append(name)
         self.kinds.append(kind)
         self.nodes.append((call, source))
         self.scopes.append(scope)
+        self.shapes.append(shape)
         if isinstance(source, int):
             self.parents.append((source,) if source >= 0 else ())
         elif INPUT in source or len(set(source)) < len(source):
@@ -123,6 +125,7 @@ class Tables:
             sinks=tuple([slot for slot, followers in enumerate(topology.successors) if not followers]),
             scopes=tuple(level.scopes),
             inner=level.inner,
+            shapes=tuple(level.shapes),
             templated=level.templated,
         )
         self.plans[level.number] = plan

@@ -34,6 +34,7 @@ class Plan:
         sinks: the stages that nothing follows.
         scopes: of each stage, the naming scope it is in.
         inner: of each stage that contains others, the plans inside it.
+        shapes: of each stage, what it is made of: its function, or that in its wrappers.
         templated: whether the names have a place for the number of an item.
     """
 
@@ -47,6 +48,7 @@ class Plan:
     sinks: tuple[int, ...]
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
+    shapes: tuple[Shape, ...]
     templated: bool
     _told: list[Telling] = field(default_factory=list[Telling])
 

@@ -84,7 +84,7 @@ class Pool:
         if ledger.above is None:
             self._context.run(bind_run, run.run_id, run.correlation)
         self._told: Sequence[Telling] = ()
-        if run.teller is not None and not (ledger.each or plan.templated or ledger.tried):
+        if run.teller is not None and not (ledger.each or plan.templated or ledger.tried or run.journal):
             self._told = plan.told
         self._ready: deque[int] = deque()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -44,3 +44,11 @@ def gone(path: Path) -> RunStoreError:
 def closed(path: Path) -> RunStoreError:
     """The store was closed before it was asked."""
     return RunStoreError(f"The run store {path} is closed. Ask it before aclose(), or make another one.")
+
+
+def forked(path: Path) -> RunStoreError:
+    """The store's thread did not come along into this process."""
+    return RunStoreError(
+        f"The run store {path} was opened before this process was forked, and its thread is not in this one. Make a "
+        "store in the process that uses it."
+    )

@@ -82,7 +82,7 @@ def as_json(metadata: Mapping[str, object]) -> str:
     parts: list[str] = []
     for name, value in metadata.items():
         try:
-            parts.append(f"{json.dumps(name)}: {json.dumps(value, default=_bytes_as_json, allow_nan=False)}")
+            parts.append(json.dumps(_plain({name: value}), allow_nan=False)[1:-1])
         except (TypeError, ValueError, RecursionError) as error:
             raise RunStoreError(
                 f"The metadata {name!r} of a run cannot be kept: {error}. Give texts, numbers, booleans, bytes, None, "
@@ -91,14 +91,25 @@ def as_json(metadata: Mapping[str, object]) -> str:
     return "{" + ", ".join(parts) + "}"
 
 
-def _bytes_as_json(value: object) -> object:
+def _plain(value: object) -> object:
+    """The value in what JSON has words for: what would come back as something else is refused."""
     match value:
+        case None | bool() | int() | float() | str():
+            return value
         case bytes():
             return {_BYTES: base64.b64encode(value).decode()}
         case Mapping():
-            return dict(cast("Mapping[object, object]", value))
+            return {_named(key): _plain(inner) for key, inner in cast("Mapping[object, object]", value).items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in cast("Sequence[object]", value)]
         case _:
             raise TypeError(f"{type(value).__name__} is nothing that JSON has a word for")
+
+
+def _named(key: object) -> str:
+    if not isinstance(key, str) or key == _BYTES:
+        raise TypeError(f"{key!r} is no key that JSON can have here")
+    return key
 
 
 def _from_json(members: dict[str, object]) -> object:

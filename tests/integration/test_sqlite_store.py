@@ -9,6 +9,7 @@ import pwd
 import resource
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from stageflow.errors import LeaseHeldError
 from stageflow.ports import Lease, StageRecord
 from stageflow.stores import SqliteRunStore
 from stageflow.stores._committer import Committer
+from stageflow.stores._driving import drive
+from stageflow.stores._schema import MIGRATIONS, migrated
 
 HOUR = 3_600.0
 KIB = b"x" * 1_024
@@ -409,6 +412,41 @@ async def test_a_request_whose_task_was_cancelled_holds_up_nobody(path, store) -
     assert "b" in {one.path for one in await store.load(lease.run_id)}
 
 
+def test_a_store_that_was_forked_says_so_and_does_not_wait_for_ever(path) -> None:
+    script = f"""if True:
+        import asyncio, os, uuid
+        from stageflow.stores import SqliteRunStore
+        store = SqliteRunStore({str(path)!r})
+        asyncio.run(store.create_run(uuid.uuid4()))
+        child = os.fork()
+        if child == 0:
+            try:
+                asyncio.run(store.create_run(uuid.uuid4()))
+            except Exception as error:
+                print(error, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        asyncio.run(store.aclose())
+    """
+    ours = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    ended = subprocess.run(command, env=ours, capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.startswith(f"The run store {path} was opened before this process was forked")
+
+
+async def test_a_file_of_an_older_schema_is_brought_to_todays_and_keeps_what_it_has(path, store) -> None:
+    run_id = uuid4()
+    await store.create_run(run_id, pipeline="p")
+    await store.aclose()
+    newer = (*MIGRATIONS, ("ALTER TABLE run ADD COLUMN colour <blob>", "UPDATE run SET colour = x'00'"))
+    with connected(path) as connection:
+        for _ in range(2):
+            drive(connection, migrated(str(path), newer), Wall())
+        assert connection.execute("SELECT id, pipeline, colour FROM run").fetchall() == [(str(run_id), "p", b"\0")]
+        found = connection.execute("SELECT version FROM stageflow_schema ORDER BY version").fetchall()
+        assert found == [(number,) for number in range(1, len(newer) + 1)]
+
+
 class Wall:
     """A wall clock that a test moves."""
 
@@ -461,6 +499,8 @@ UNKEPT: list[tuple[object, str]] = [
     (object(), "object is nothing that JSON has a word for"),
     ({1, 2}, "set is nothing that JSON has a word for"),
     (float("nan"), "not JSON compliant"),
+    ({1: "a"}, "1 is no key that JSON can have here"),
+    ([{"$bytes": "AAAA"}], "'.bytes' is no key"),
     (datetime(2026, 1, 1, tzinfo=UTC), "datetime is nothing that JSON has a word for"),
 ]
 

@@ -36,7 +36,7 @@ def test_what_sqlite_cannot_do(golden) -> None:
     codes = [name for name in dir(sqlite3) if name in {"SQLITE_FULL", "SQLITE_BUSY", "SQLITE_CORRUPT", "SQLITE_NOTADB"}]
     codes += ["SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_WRITE", "SQLITE_ERROR"]
     texts = [f"{code}: {of_sqlite(getattr(sqlite3, code))}" for code in codes]
-    texts += [f"gone: {_faults.gone(PATH)}", f"closed: {_faults.closed(PATH)}"]
+    texts += [f"gone: {_faults.gone(PATH)}", f"closed: {_faults.closed(PATH)}", f"forked: {_faults.forked(PATH)}"]
     texts += [f"not of SQLite: {_faults.fault(PATH, OverflowError('too large'))}"]
     golden("stores/sqlite", "\n\n".join(texts))
 
