@@ -52,7 +52,16 @@ from stageflow.interceptors.timeout import TimeoutInterceptor
 from stageflow.pipeline.builder import Interceptor, Parallel, Pipeline, Replacing, Route, Stage
 from stageflow.pipeline.functions import LiftDecorator, StageDecorator, identity, lift, route, stage
 from stageflow.pipeline.registry import PipelineRegistry
-from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunRecord, RunStore
+from stageflow.ports import (
+    LOCAL,
+    ConfigProvider,
+    CorrelationIds,
+    Engine,
+    EventSink,
+    Placement,
+    RunRecord,
+    RunStore,
+)
 from stageflow.running.handle import RunHandle
 from stageflow.running.runner import Runner
 
@@ -76,6 +85,7 @@ else:
 
 
 __all__ = [
+    "LOCAL",
     "AnyPortKey",
     "BaseInterceptor",
     "Cancelled",
@@ -85,6 +95,7 @@ __all__ = [
     "Completed",
     "ConfigProvider",
     "CorrelationIds",
+    "Engine",
     "ErrorAction",
     "EventSink",
     "Failed",
@@ -107,6 +118,7 @@ __all__ = [
     "PipelineResult",
     "PipelineTimer",
     "PipelineValidationError",
+    "Placement",
     "PortKey",
     "QueueEventSink",
     "RecordingEventSink",

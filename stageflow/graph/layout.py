@@ -68,14 +68,18 @@ class Level:
     inner: dict[int, tuple[Plan, ...]] = field(default_factory=dict[int, tuple[Plan, ...]])
     composites: set[str] = field(default_factory=set[str])
     templated: bool = False
+    bodies: list[Shape | None] = field(default_factory=list["Shape | None"])
 
-    def add(self, name: str, kind: StageKind | None, call: Call, source: Source, scope: int) -> int:
+    def add(
+        self, name: str, kind: StageKind | None, call: Call, source: Source, scope: int, body: Shape | None = None
+    ) -> int:
         """Adds a stage, and gives its number."""
         slot = len(self.names)
         self.names.append(name)
         self.kinds.append(kind)
         self.nodes.append((call, source))
         self.scopes.append(scope)
+        self.bodies.append(body)
         if isinstance(source, int):
             self.parents.append((source,) if source >= 0 else ())
         elif INPUT in source or len(set(source)) < len(source):
@@ -124,6 +128,7 @@ class Tables:
             scopes=tuple(level.scopes),
             inner=level.inner,
             templated=level.templated,
+            bodies=tuple(level.bodies),
         )
         self.plans[level.number] = plan
         return plan

@@ -20,6 +20,7 @@ from stageflow.core.stage import Shape, StageHandle, StageKind
 from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.wrapping import Wrapped
+from stageflow.ports import Placement
 
 _T = TypeVar("_T")
 
@@ -30,6 +31,7 @@ def leaf(
     kind: StageKind = StageKind.TRANSFORM,
     requires: tuple[AnyPortKey, ...] = (),
     reads: tuple[Shape, ...] = (),
+    placement: Placement | None = None,
 ) -> Leaf:
     """The stage that an async function of `StageInputs` is.
 
@@ -47,11 +49,16 @@ def leaf(
             f'Stage "{called}" takes {_signature(function)}. A stage takes exactly its inputs: '
             f"async def {called}(inputs: StageInputs[...]) -> Result[StageOutput[...], ...]."
         )
-    return Leaf(called, cast("Call", function), kind, requires, reads, function)
+    return Leaf(called, cast("Call", function), kind, requires, reads, function, placement=placement)
 
 
 def lifted_leaf(
-    function: object, name: str | None = None, kind: StageKind = StageKind.TRANSFORM, *, thread: bool = False
+    function: object,
+    name: str | None = None,
+    kind: StageKind = StageKind.TRANSFORM,
+    *,
+    thread: bool = False,
+    placement: Placement | None = None,
 ) -> Leaf:
     """The stage that a plain function of a value is.
 
@@ -71,7 +78,7 @@ def lifted_leaf(
     call = _lifted_async(cast("Callable[[object], Awaitable[object]]", plain), called)
     if not asynchronous:
         call = _lifted_thread(plain, called) if thread else _lifted_sync(plain, called)
-    return Leaf(called, call, kind, (), (), function, lifted=True, thread=thread)
+    return Leaf(called, call, kind, (), (), function, lifted=True, thread=thread, placement=placement)
 
 
 def located(module: str, qualname: str) -> Leaf:
@@ -103,12 +110,12 @@ def _reduced(of: Leaf) -> tuple[Callable[..., Leaf], tuple[object, ...]]:  # typ
     if found is not None:
         return (located, found)
     if of.lifted:
-        return (_lifted_again, (of.function, of.name, of.kind, of.thread))
-    return (leaf, (of.function, of.name, of.kind, of.requires, of.reads))
+        return (_lifted_again, (of.function, of.name, of.kind, of.thread, of.placement))
+    return (leaf, (of.function, of.name, of.kind, of.requires, of.reads, of.placement))
 
 
-def _lifted_again(function: object, name: str, kind: StageKind, thread: bool) -> Leaf:  # noqa: FBT001  (pickle gives it so)
-    return lifted_leaf(function, name, kind, thread=thread)
+def _lifted_again(function: object, name: str, kind: StageKind, thread: bool, placement: Placement | None) -> Leaf:  # noqa: FBT001  (pickle gives it so)
+    return lifted_leaf(function, name, kind, thread=thread, placement=placement)
 
 
 # A decorated function cannot be pickled by its name, where the stage stands: so a stage goes by its place.

@@ -34,6 +34,7 @@ class Plan:
         scopes: of each stage, the naming scope it is in.
         inner: of each stage that contains others, the plans inside it.
         templated: whether the names have a place for the number of an item.
+        bodies: of each stage, the shape whose call its node or core is; None where it only contains others.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Plan:
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
     templated: bool
+    bodies: tuple[Shape | None, ...] = ()
     _told: dict[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
     def told(self, what: str) -> Sequence[str]:

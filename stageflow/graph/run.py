@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, final
 from uuid import UUID
 
+from stageflow.context.inputs import StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.context.ports import StagePorts
 from stageflow.core.timer import PipelineTimer
 from stageflow.errors import StageError
 from stageflow.graph.places import Place
 from stageflow.graph.plan import Atlas, Node, Plan
-from stageflow.graph.shape import Call
+from stageflow.graph.shape import Call, Given, Leaf
 from stageflow.graph.telling import Teller
 from stageflow.ports import ConfigProvider, CorrelationIds, EventSink
 
@@ -26,6 +27,14 @@ class Wrapping(Protocol):
 
     def wired(self, plan: Plan, /) -> tuple[Sequence[Node], Mapping[int, Call]]:
         """The plan's nodes and cores, each stage of the user's wrapped."""
+        ...
+
+
+class Elsewhere(Protocol):
+    """What runs bodies of stages elsewhere: in the workers of an engine."""
+
+    async def send(self, leaf: Leaf, inputs: StageInputs[object], /) -> Given:
+        """Has a stage's body run, and gives what it gave."""
         ...
 
 
@@ -73,6 +82,7 @@ class Run:
         "correlation",
         "deadline",
         "defects",
+        "elsewhere",
         "failed",
         "finish",
         "foreign",
@@ -120,6 +130,7 @@ class Run:
         self.limit: int = 1 << 60
         self.places: Place | None = None
         self.around: Wrapping | None = None
+        self.elsewhere: Elsewhere | None = None
         self.halt: Callable[[], None] = nothing_runs
         self.reason: str | None = None
         self.cause: str = ""

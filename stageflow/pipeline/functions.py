@@ -15,6 +15,7 @@ from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.leaf import leaf, lifted_leaf
 from stageflow.graph.shape import Identity, Named
 from stageflow.pipeline.builder import Route, Stage
+from stageflow.ports import Placement
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -66,6 +67,7 @@ def stage(
     kind: StageKind = ...,
     requires: Sequence[AnyPortKey] = (),
     reads: Sequence[Stage[Never, object, StageError]] = (),
+    placement: Placement | None = None,
 ) -> StageDecorator: ...
 def stage(
     function: StageFunction[_A, _B, _E1] | None = None,
@@ -75,6 +77,7 @@ def stage(
     kind: StageKind = StageKind.TRANSFORM,
     requires: Sequence[AnyPortKey] = (),
     reads: Sequence[Stage[Never, object, StageError]] = (),
+    placement: Placement | None = None,
 ) -> Stage[_A, _B, _E1] | StageDecorator:
     """Makes a stage of an async function from `StageInputs` to a ``Result``.
 
@@ -84,6 +87,7 @@ def stage(
         kind: what it is for.
         requires: ports without which no run of it starts.
         reads: stages that it reads beside what it follows; checked at build.
+        placement: where the runner's engine is to run it; without an engine it changes nothing.
 
     Raises:
         TypeError: the function is not async, or does not take exactly its inputs.
@@ -100,7 +104,7 @@ def stage(
             named = function.name if name is None else name
             return Stage(Named(function.shape, named, kind))
         shapes = tuple([handle.shape for handle in reads])
-        return Stage(leaf(function, name, kind, tuple(requires), shapes))
+        return Stage(leaf(function, name, kind, tuple(requires), shapes, placement))
 
     return cast("StageDecorator", decorate) if function is None else decorate(function)
 
@@ -122,7 +126,9 @@ def lift(function: Callable[[_A], Awaitable[_B]], /) -> Stage[_A, _B, Never]: ..
 @overload
 def lift(function: Callable[[_A], _B], /) -> Stage[_A, _B, Never]: ...
 @overload
-def lift(*, name: str | None = None, kind: StageKind = ..., thread: bool = False) -> LiftDecorator: ...
+def lift(
+    *, name: str | None = None, kind: StageKind = ..., thread: bool = False, placement: Placement | None = None
+) -> LiftDecorator: ...
 def lift(
     function: Callable[[_A], object] | None = None,
     /,
@@ -130,6 +136,7 @@ def lift(
     name: str | None = None,
     kind: StageKind = StageKind.TRANSFORM,
     thread: bool = False,
+    placement: Placement | None = None,
 ) -> object:
     """Makes a stage of a plain function of a value, sync or async, which gives a value or a ``Result``.
 
@@ -141,13 +148,14 @@ def lift(
         kind: what it is for.
         thread: whether a blocking function is to run in a thread, so that others go on meanwhile. A thread cannot be
             interrupted: a cancelled run waits for it.
+        placement: where the runner's engine is to run it; without an engine it changes nothing.
 
     >>> lift(len)
     <Stage 'len'>
     """
 
     def decorate(function: Callable[[_A], object], /) -> Stage[_A, object, StageError]:
-        return Stage(lifted_leaf(function, name, kind, thread=thread))
+        return Stage(lifted_leaf(function, name, kind, thread=thread, placement=placement))
 
     return decorate if function is None else decorate(function)
 

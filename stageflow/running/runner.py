@@ -26,10 +26,11 @@ from stageflow.graph.telling import Teller
 from stageflow.graph.wrapping import Wraps
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.pipeline.builder import Interceptor, Stage
-from stageflow.ports import ConfigProvider, EventSink, RunStore
+from stageflow.ports import ConfigProvider, Engine, EventSink, RunStore
 from stageflow.running.around import Around
 from stageflow.running.executing import execute
 from stageflow.running.handle import RunHandle
+from stageflow.running.placing import Placed, placed
 
 _X = TypeVar("_X", covariant=True, bound=StageError, default=Never)
 _A = TypeVar("_A")
@@ -48,6 +49,7 @@ class _Settings:
     max_concurrency: int | None
     deadline: float | None
     places: Places | None
+    engine: Engine | None = None
     interceptors: tuple[Wraps, ...] = ()
     hooks: tuple[BaseInterceptor[StageError], ...] = ()  # the interceptors that see runs begin and end
 
@@ -58,6 +60,7 @@ class _State:
 
     active: dict[Run, asyncio.Future[None] | None] = field(default_factory=dict[Run, "asyncio.Future[None] | None"])
     compiled: WeakKeyDictionary[AnyGraph, Around] = field(default_factory=WeakKeyDictionary[AnyGraph, Around])
+    placed: WeakKeyDictionary[AnyGraph, Placed] = field(default_factory=WeakKeyDictionary[AnyGraph, Placed])
     closed: bool = False
 
 
@@ -65,7 +68,7 @@ class _State:
 class Runner(Generic[_X]):
     """What an application runs its pipelines with, configured once.
 
-    Leaving ``async with runner`` cancels and awaits the runs it started, then closes its store and sink.
+    Leaving ``async with runner`` cancels and awaits the runs it started, then closes its store, sink and engine.
 
     Args:
         store: keeps the status of each run.
@@ -75,6 +78,7 @@ class Runner(Generic[_X]):
         on_failure: whether the first failure cancels what runs, or all that does not depend on it still runs.
         max_concurrency: how many stages may run at once, across all its runs.
         deadline: seconds after which a run is cancelled.
+        engine: where the bodies of stages run; None is here. See `stageflow.engines`.
 
     Raises:
         ValueError: a limit is less than 1, or the deadline is not more than 0.
@@ -92,6 +96,7 @@ class Runner(Generic[_X]):
         on_failure: Literal["cancel", "finish"] = "cancel",
         max_concurrency: int | None = None,
         deadline: float | None = None,
+        engine: Engine | None = None,
     ) -> None:
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
@@ -108,6 +113,7 @@ class Runner(Generic[_X]):
             max_concurrency,
             deadline,
             None if max_concurrency is None else Places(max_concurrency),
+            engine,
         )
         self._state = _State()
 
@@ -125,7 +131,7 @@ class Runner(Generic[_X]):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Cancels and awaits the runs it started, then closes its store and sink."""
+        """Cancels and awaits the runs it started, then closes its store, sink and engine."""
         state = self._state
         state.closed = True
         cancelled: asyncio.CancelledError | None = None
@@ -138,7 +144,7 @@ class Runner(Generic[_X]):
                 await asyncio.shield(ended)
             except asyncio.CancelledError as error:
                 cancelled = error
-        for resource in (self._settings.store, self._settings.sink):
+        for resource in (self._settings.store, self._settings.sink, self._settings.engine):
             close = getattr(resource, "aclose", None)
             if close is not None:
                 await close()
@@ -156,7 +162,7 @@ class Runner(Generic[_X]):
         """Runs a pipeline and gives its outcome. A failure is an outcome too, and does not raise.
 
         Raises:
-            PipelineValidationError: the pipeline does not build.
+            PipelineValidationError: the pipeline does not build, or a stage of it cannot be sent to the engine.
             MissingPortError: ports that its stages require are not provided; all of them are named.
             RunStoreError: the store was lost; every stage has ended by then.
             RuntimeError: the runner was closed.
@@ -258,12 +264,21 @@ class Runner(Generic[_X]):
             borrowed = lent.get()
             run.places = borrowed if borrowed is not None and borrowed.top is settings.places else settings.places
             run.limit = settings.max_concurrency or run.limit
+        placed_stages = None if settings.engine is None else self._placed(settings.engine, graph)
+        run.around = run.elsewhere = placed_stages
         if settings.interceptors:
             around = state.compiled.get(graph)
             if around is None:
-                around = state.compiled[graph] = Around(settings.interceptors, absorbs=graph.atlas.absorbs)
+                absorbs = graph.atlas.absorbs
+                around = state.compiled[graph] = Around(settings.interceptors, absorbs=absorbs, inside=placed_stages)
             run.around = around
         return run
+
+    def _placed(self, engine: Engine, graph: AnyGraph) -> Placed:
+        found = self._state.placed.get(graph)
+        if found is None:
+            found = self._state.placed[graph] = placed(engine, graph)
+        return found
 
 
 _NO_CONTEXT = PipelineContext()
