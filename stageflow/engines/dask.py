@@ -89,9 +89,8 @@ class DaskEngine:
         """Ends a body that runs, and waits for its end; one that waits for a worker never starts."""
         client, key = self._client, _PREFIX + token
         try:
-            async with asyncio.timeout(self._grace):
-                busy = [worker for worker, keys in (await client.processing()).items() if key in keys]
-                if busy and True in (await client.run(interrupt, token, workers=busy, on_error="ignore")).values():
+            async with asyncio.timeout(self._grace):  # it may be on its way to any worker
+                if True in (await client.run(interrupt, token, on_error="ignore")).values():
                     await future.exception()
                 await client.cancel([future], force=True)
         except TimeoutError:
@@ -175,9 +174,6 @@ class _Client(Protocol):
         resources: Mapping[str, float] | None,
         workers: Sequence[str] | None,
     ) -> _Future: ...
-    async def processing(self) -> Mapping[str, Sequence[str]]: ...
-    async def run(
-        self, function: Callable[[str], bool], token: str, /, *, workers: Sequence[str], on_error: str
-    ) -> Mapping[str, bool]: ...
+    async def run(self, function: Callable[[str], bool], token: str, /, *, on_error: str) -> Mapping[str, bool]: ...
     async def cancel(self, futures: Sequence[_Future], *, force: bool) -> None: ...
     async def register_plugin(self, plugin: distributed.SchedulerPlugin, name: str) -> object: ...

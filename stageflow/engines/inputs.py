@@ -51,6 +51,7 @@ class SentInputs(StageInputs[object]):
 
     def __init__(self, value: object, reads: Mapping[Shape, object], context: StageContext) -> None:
         super().__init__(value, context=context)
+        self._attempt = context.attempt
         self._reads = reads
 
     @override

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import final
 
+from typing_extensions import override
+
 from stageflow.engines.performing import perform
 from stageflow.ports import EngineCapabilities, StageCall
 
@@ -24,3 +26,7 @@ class LocalEngine:
     async def call(self, call: StageCall, /) -> bytes:
         """Answers the call."""
         return await perform(call)
+
+    @override
+    def __repr__(self) -> str:
+        return "LocalEngine()"

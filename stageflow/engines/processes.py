@@ -22,6 +22,7 @@ from stageflow.ports import EngineCapabilities, StageCall
 
 _CAPABILITIES = EngineCapabilities(interrupts_running=True, survives_worker_loss=True, remote=True)
 _INTERRUPT = getattr(signal, "SIGUSR1", None)  # none on Windows, where a body is killed at once
+_AGAIN = 0.05  # seconds
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -126,9 +127,11 @@ class _Worker:
 
     async def _interrupted(self, ending: asyncio.Future[bytes]) -> None:
         try:
-            if _INTERRUPT is not None:
-                self._signal(_INTERRUPT)
-                await asyncio.wait([ending], timeout=self._grace)
+            left = self._grace if _INTERRUPT is not None else 0.0
+            while _INTERRUPT is not None and left > 0 and not ending.done():
+                self._signal(_INTERRUPT)  # again and again: it may not have begun yet
+                await asyncio.wait([ending], timeout=min(_AGAIN, left))
+                left -= _AGAIN
         finally:
             if not ending.done():
                 self.lost = True

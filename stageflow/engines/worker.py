@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import threading
+from collections import deque
 from contextvars import copy_context
 from typing import Final, final
 
@@ -34,8 +35,10 @@ def interrupt(token: str | None = None) -> bool:
     """Interrupts the body of this start in this process, or of every one; says whether there was any.
 
     A body that waits is cancelled. One that computes has `CancelledError` raised in its Python code; a call into C
-    cannot be interrupted.
+    cannot be interrupted. One that has not begun will not, and one that was interrupted is not a second time.
     """
+    if token is not None:
+        _NEVER.append(token)
     found = [body for name, body in tuple(_RUNNING.items()) if token in {None, name}]
     for body in found:
         body.interrupt()
@@ -46,14 +49,18 @@ def interrupt(token: str | None = None) -> bool:
 class _Body:
     """A body that is running."""
 
-    __slots__ = ("_loop", "_task", "_thread")
+    __slots__ = ("_interrupted", "_loop", "_task", "_thread")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._thread = threading.get_ident()
+        self._interrupted = False
 
     def interrupt(self) -> None:
+        if self._interrupted:  # a second time would break its cleanup
+            return
+        self._interrupted = True
         if self._task is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)
         if asyncio.current_task(self._loop) is not None:  # it computes, and the loop cannot tell it
@@ -72,6 +79,8 @@ async def _alone(call: StageCall, token: str) -> bytes:
     """Answers a call, and leaves nothing of it behind for the next."""
     body = _RUNNING[token] = _Body()
     try:
+        if token in _NEVER:
+            raise asyncio.CancelledError
         return await perform(call)
     finally:
         del _RUNNING[token]
@@ -97,3 +106,4 @@ class _Thread(threading.local):
 
 _thread = _Thread()
 _RUNNING: dict[str, _Body] = {}  # what runs in this process, by token
+_NEVER: deque[str] = deque(maxlen=1_000)  # the starts that were interrupted lately, of which some may still come
