@@ -16,7 +16,7 @@ from stageflow.context.ports import PortKey
 from stageflow.core.output import StageOutput, ok
 from stageflow.pipeline.functions import lift, stage
 from stageflow.ports import Placement
-from stageflow.testing.corpus import double
+from stageflow.testing.deeds import double
 
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 UNDECLARED: PortKey[int] = PortKey("undeclared")
