@@ -53,7 +53,6 @@ from stageflow.pipeline.builder import Interceptor, Parallel, Pipeline, Replacin
 from stageflow.pipeline.functions import LiftDecorator, StageDecorator, identity, lift, route, stage
 from stageflow.pipeline.registry import PipelineRegistry
 from stageflow.ports import (
-    LOCAL,
     ConfigProvider,
     CorrelationIds,
     Engine,
@@ -85,7 +84,6 @@ else:
 
 
 __all__ = [
-    "LOCAL",
     "AnyPortKey",
     "BaseInterceptor",
     "Cancelled",

@@ -16,9 +16,10 @@ from stageflow.codec.comparison import Comparison
 from stageflow.codec.failures import slots_of
 from stageflow.codec.hooks import AnyTypeHook
 from stageflow.codec.native import ENCODER, Native, native
-from stageflow.codec.plan import Misfit, Plan, named
+from stageflow.codec.plan import Misfit, Plan, named, walked
 from stageflow.codec.records import Field
 from stageflow.codec.schema import schema
+from stageflow.codec.standins import Unknown
 from stageflow.errors import CodecError, StageError
 
 _T = TypeVar("_T")
@@ -124,6 +125,14 @@ Give a value of the declared type, or declare bytes there.
     def decode_failure(self, data: bytes) -> Result[StageError, CodecError]:
         """The error that was encoded, equal to it; what caused it stands as an `OriginalError` in ``__cause__``."""
         return self.decode(data, StageError)
+
+    def unknown(self, type: object) -> tuple[object, ...]:
+        """The types inside of this one, itself included, of which the codec cannot encode any value.
+
+        >>> Codec().unknown(dict[str, complex | None])
+        (<class 'complex'>,)
+        """
+        return tuple(plan.declared for plan in walked(self._of(type).plan) if isinstance(plan, Unknown))
 
     def schema_hash(self, type: object) -> str:
         """A digest of what values of the type look like as data: it changes where fields or their types do."""

@@ -10,6 +10,7 @@ from typing import cast
 
 from stageflow.codec import Codec, declared
 from stageflow.core.stage import StageHandle
+from stageflow.graph.annotations import shown
 from stageflow.graph.executor import AnyGraph
 from stageflow.graph.leaf import leaf, lifted_leaf, location
 from stageflow.graph.names import filled
@@ -138,10 +139,10 @@ def _nowhere(of: Leaf, stage: str, name: str | None) -> str:
 def _undecodable(of: Target, stage: str) -> Iterator[str]:
     kinds = (("works on", of.value), ("gives", of.output), *(("reads", read) for read in of.reads))
     for verb, type_ in kinds:
-        try:
-            CODEC.schema_hash(type_)
-        except Exception as error:  # noqa: BLE001  (whatever an application's own types raise)
+        unknown = ", ".join(f"{shown(one)}" for one in CODEC.unknown(type_))
+        if unknown:
             yield (
-                f'Stage "{stage}" cannot be sent to a worker, for what it {verb}: {error} '
-                "Or keep it in this process: placement=LOCAL."
+                f'Stage "{stage}" cannot be sent to a worker: it {verb} {shown(type_)}, and what is declared as '
+                f"{unknown} cannot be encoded. Declare a dataclass, a builtin or a typing form, "
+                "or keep the stage in this process: placement=LOCAL."
             )

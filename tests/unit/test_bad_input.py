@@ -30,6 +30,7 @@ from stageflow import (
     PipelineContext,
     PipelineRegistry,
     PipelineValidationError,
+    Placement,
     PortKey,
     RetryInterceptor,
     Runner,
@@ -52,9 +53,11 @@ from stageflow import (
     skip,
     stage,
 )
+from stageflow.engines import LocalEngine
 from stageflow.graph import executor, problems
 from stageflow.graph.leaf import located
 from stageflow.graph.scheduler import Scheduler, Topology
+from stageflow.running import placing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "errors"
 CLOCK: PortKey[object] = PortKey("clock")
@@ -584,6 +587,21 @@ def running_without_a_driver():
         return executor.driver()
     finally:
         executor.drive_with(driver)
+
+
+@case(where="stageflow.engines", fix="is imported")
+def sending_without_engines():
+    placing_with = placing._placing[:]
+    placing._placing.clear()
+    try:
+        return placing.placed(LocalEngine(), fetch.graph())
+    finally:
+        placing._placing[:] = placing_with
+
+
+@case(where="Placement(attempts=0)", fix="at least 1 attempt")
+def placement_without_attempts():
+    return Placement(attempts=0)
 
 
 @case(where="00000000-0000-0000-0000-000000000001", fix="ConnectionError: the store is gone")
