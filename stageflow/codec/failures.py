@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from typing_extensions import override
 
-from stageflow.codec.plan import Misfit, Plan, as_array, as_object, misfit, named, unread
+from stageflow.codec.plan import Misfit, Plan, as_array, as_object, misfit, unread
 from stageflow.codec.records import Field, lifted, lowered
-from stageflow.codec.slots import Slot
+from stageflow.codec.slots import Slot, slots
 from stageflow.errors import StageError, StageExecutionError, rebuilt
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Raised(Plan):
         kind = _class_at(place)
         if not issubclass(kind, self.kinds):
             raise unread(data, self.of)
-        error = rebuilt(kind, lifted(self.fields_of(kind), fields))
+        error = rebuilt(kind, _filled(kind, lifted(self.fields_of(kind), fields)))
         for note in as_array(found.get("notes")) or ():
             error.add_note(str(note))
         if (cause := as_object(found.get("cause"))) is not None:
@@ -106,7 +106,20 @@ class Raised(Plan):
 
 def slots_of(kind: type[StageError]) -> tuple[Slot, ...]:
     """The declared fields of an error."""
-    return tuple(Slot(field.name, field.name) for field in dataclasses.fields(cast("type[DataclassInstance]", kind)))
+    return slots(kind) or ()
+
+
+def _filled(kind: type[StageError], values: dict[str, object]) -> dict[str, object]:
+    """The fields of an error in their order; one that an earlier version of the class did not have, as its default."""
+    filled: dict[str, object] = {}
+    for field in dataclasses.fields(cast("type[DataclassInstance]", kind)):
+        if field.name in values:
+            filled[field.name] = values[field.name]
+        elif field.default is not dataclasses.MISSING:
+            filled[field.name] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            filled[field.name] = field.default_factory()
+    return filled
 
 
 def values_of(error: StageError) -> dict[str, object]:
@@ -149,9 +162,11 @@ def _place(of: type[StageError]) -> str:
     try:
         found = _class_at(place)
     except Misfit as absent:
-        raise Misfit(f"is a {named(of)}, which another process could not find: {absent.what}") from absent
+        raise Misfit(f"is of a class that another process could not find: {absent.what}") from absent
     if found is not of:
-        raise Misfit(f"is a {named(of)}, and {place} is another class by now. Give the two classes different names.")
+        raise Misfit(
+            f"is of a class that is not at its own name by now: {place} is another. Give the two different names."
+        )
     return place
 
 

@@ -52,18 +52,15 @@ class OneOfSeveral(Plan):
         if value is None and self.none:
             return None
         nearest: Misfit | None = None
-        for tag, plan in self._fitting(value).items():
+        fitting = {tag: plan for tag, plan in self.alternatives.items() if plan.fits(value)}
+        for tag, plan in (fitting or self.alternatives).items():
             try:
                 data = plan.lower(value)
             except Misfit as tried:
                 nearest = tried if nearest is None or len(tried.path) > len(nearest.path) else nearest
             else:
                 return data if len(self.alternatives) == 1 else {TAG: tag, VALUE: data}
-        raise misfit(value, self.of) if nearest is None or not nearest.path else nearest
-
-    def _fitting(self, value: object) -> Mapping[str, Plan]:
-        fitting = {tag: plan for tag, plan in self.alternatives.items() if plan.fits(value)}
-        return fitting or self.alternatives
+        raise misfit(value, self.of) if nearest is None or not (nearest.path or len(fitting) == 1) else nearest
 
     @override
     def lift(self, data: object) -> object:
