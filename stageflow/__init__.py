@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from stageflow.pipeline.builder import Interceptor, Parallel, Pipeline, Replacing, Route, Stage
     from stageflow.pipeline.functions import LiftDecorator, StageDecorator, identity, lift, route, stage
     from stageflow.pipeline.registry import PipelineRegistry
-    from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunRecord, RunStore
+    from stageflow.ports import ConfigProvider, CorrelationIds, Engine, EventSink, Placement, RunRecord, RunStore
     from stageflow.running.handle import RunHandle
     from stageflow.running.runner import Runner
 else:
@@ -99,7 +99,7 @@ else:
         "pipeline.builder": "Interceptor Parallel Pipeline Replacing Route Stage",
         "pipeline.functions": "LiftDecorator StageDecorator identity lift route stage",
         "pipeline.registry": "PipelineRegistry",
-        "ports": "ConfigProvider CorrelationIds EventSink RunRecord RunStore",
+        "ports": "ConfigProvider CorrelationIds Engine EventSink Placement RunRecord RunStore",
         "running.handle": "RunHandle",
         "running.runner": "Runner",
     }
@@ -127,6 +127,7 @@ __all__ = [
     "Completed",
     "ConfigProvider",
     "CorrelationIds",
+    "Engine",
     "ErrorAction",
     "EventSink",
     "Failed",
@@ -149,6 +150,7 @@ __all__ = [
     "PipelineResult",
     "PipelineTimer",
     "PipelineValidationError",
+    "Placement",
     "PortKey",
     "QueueEventSink",
     "RecordingEventSink",

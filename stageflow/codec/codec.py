@@ -16,7 +16,7 @@ from stageflow.codec.comparison import Comparison
 from stageflow.codec.failures import slots_of
 from stageflow.codec.hooks import AnyTypeHook
 from stageflow.codec.native import ENCODER, Native, native
-from stageflow.codec.plan import Misfit, Plan, named
+from stageflow.codec.plan import Misfit, Plan, named, walked
 from stageflow.codec.records import Field
 from stageflow.codec.schema import schema
 from stageflow.codec.standins import Unknown
@@ -140,6 +140,14 @@ Give a value of the declared type, or declare bytes there.
         """
         plan = self._of(type).plan
         return plan.reason if isinstance(plan, Unknown) else ""
+
+    def unknown(self, type: object) -> tuple[object, ...]:
+        """The types inside of this one, itself included, of which the codec cannot encode any value.
+
+        >>> Codec().unknown(dict[str, complex | None])
+        (<class 'complex'>,)
+        """
+        return tuple(plan.declared for plan in walked(self._of(type).plan) if isinstance(plan, Unknown))
 
     def schema_hash(self, type: object) -> str:
         """A digest of what values of the type look like as data: it changes where fields or their types do."""

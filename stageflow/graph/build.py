@@ -153,18 +153,19 @@ class _Layout:
 
     def _leaf(self, leaf: Leaf, visit: Visit) -> Visiting:
         yield from ()
-        return self.leaf(leaf, leaf.call, visit, leaf)
+        return self.leaf(leaf, leaf, visit, leaf)
 
-    def leaf(self, leaf: Leaf, call: Call, visit: Visit, outer: Shape, *, hidden: bool = False) -> int:
-        """Lays out one function of the user's."""
+    def leaf(self, leaf: Leaf, body: Leaf | Wrapped, visit: Visit, outer: Shape, *, call: Call | None = None) -> int:
+        """Lays out one function of the user's: in wrappers that hide nothing the body, in a call that hides it."""
         naming, level = visit.naming, visit.level
         own = leaf.name if naming.rename is None else naming.rename
         if not own.strip():
             self._tables.problem(say.blank_name(own))
-        slot = level.add(naming.full(own), naming.kind or leaf.kind, call, visit.source, naming.scope, outer)
+        kind, full = naming.kind or leaf.kind, naming.full(own)
+        slot = level.add(full, kind, call or body.call, visit.source, naming.scope, outer, body)
         place = Place(level.number, slot, naming.scope)
         if naming.keeps:
-            self._tables.put(leaf, Place(level.number, slot, naming.scope, inside=True) if hidden else place)
+            self._tables.put(leaf, Place(level.number, slot, naming.scope, inside=True) if call else place)
         self._declared(leaf, level, slot, place)
         return slot
 
@@ -347,7 +348,7 @@ class _Layout:
         if shape in visit.swaps:
             return (yield from self._rewrapped(layers, visit))
         if isinstance(shape, Leaf):
-            return self.leaf(shape, layers[0].call, visit, layers[0])
+            return self.leaf(shape, layers[0], visit, layers[0])
         plan = yield from self._inside(visit, visit.naming)
         return self._container(visit, layers[0], layers[0].call, within(plan), (plan,))
 
@@ -373,8 +374,8 @@ class _Layout:
             plan = yield from self._inside(visit, naming)
             tables.hiding.add(plan.number)
             return self._container(visit, layers[0], layers[0].call, within(plan), (plan,))
-        slot = self.leaf(core.leaf, layers[0].call, visit, layers[0], hidden=True)
-        level.cores[slot] = core.call
+        slot = self.leaf(core.leaf, core.body, visit, layers[0], call=layers[0].call)
+        level.cores[slot] = core.body.call
         if naming.keeps:
             for handle in core.handles:
                 tables.put(handle, Place(level.number, slot, naming.scope, inside=True))
@@ -426,22 +427,20 @@ class _Layout:
 
 class _Function(NamedTuple):
     leaf: Leaf
-    call: Call
+    body: Leaf | Wrapped
     handles: tuple[Shape, ...]
 
 
 def _function(shape: Shape, swaps: Swaps) -> _Function | None:
     """The function that a shape is, in wrappers that hide nothing, with the handles that stand for it; or None."""
-    handles: list[Shape] = []
-    call: Call | None = None
+    handles: list[Wrapped] = []
     inner = shape
     while not isinstance(inner, Leaf):
         if inner in swaps or not isinstance(inner, Wrapped) or isinstance(inner.how, Absorber | Each):
             return None
         handles.append(inner)
-        call = call or inner.call
         inner = inner.inner
-    return None if inner in swaps else _Function(inner, call or inner.call, tuple(handles))
+    return None if inner in swaps else _Function(inner, handles[0] if handles else inner, tuple(handles))
 
 
 def _without(swaps: Swaps, shape: Shape) -> Swaps:

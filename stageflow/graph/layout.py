@@ -69,8 +69,18 @@ class Level:
     inner: dict[int, tuple[Plan, ...]] = field(default_factory=dict[int, tuple[Plan, ...]])
     composites: set[str] = field(default_factory=set[str])
     templated: bool = False
+    bodies: list[Shape | None] = field(default_factory=list["Shape | None"])
 
-    def add(self, name: str, kind: StageKind | None, call: Call, source: Source, scope: int, shape: Shape) -> int:
+    def add(
+        self,
+        name: str,
+        kind: StageKind | None,
+        call: Call,
+        source: Source,
+        scope: int,
+        shape: Shape,
+        body: Shape | None = None,
+    ) -> int:
         """Adds a stage, and gives its number."""
         slot = len(self.names)
         self.names.append(name)
@@ -78,6 +88,7 @@ class Level:
         self.nodes.append((call, source))
         self.scopes.append(scope)
         self.shapes.append(shape)
+        self.bodies.append(body)
         if isinstance(source, int):
             self.parents.append((source,) if source >= 0 else ())
         elif INPUT in source or len(set(source)) < len(source):
@@ -127,6 +138,7 @@ class Tables:
             inner=level.inner,
             shapes=tuple(level.shapes),
             templated=level.templated,
+            bodies=tuple(level.bodies),
         )
         self.plans[level.number] = plan
         return plan

@@ -21,6 +21,7 @@ from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.once import only_once
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.wrapping import Wrapped
+from stageflow.ports import Placement
 
 _T = TypeVar("_T")
 
@@ -33,6 +34,7 @@ def leaf(
     reads: tuple[Shape, ...] = (),
     *,
     once: bool = False,
+    placement: Placement | None = None,
 ) -> Leaf:
     """The stage that an async function of `StageInputs` is.
 
@@ -51,7 +53,8 @@ def leaf(
             f"async def {called}(inputs: StageInputs[...]) -> Result[StageOutput[...], ...]."
         )
     call = cast("Call", function)
-    return Leaf(called, only_once(call) if once else call, kind, requires, reads, function, once=once)
+    call = only_once(call) if once else call
+    return Leaf(called, call, kind, requires, reads, function, once=once, placement=placement)
 
 
 def lifted_leaf(
@@ -61,6 +64,7 @@ def lifted_leaf(
     *,
     thread: bool = False,
     once: bool = False,
+    placement: Placement | None = None,
 ) -> Leaf:
     """The stage that a plain function of a value is.
 
@@ -81,7 +85,7 @@ def lifted_leaf(
     if not asynchronous:
         call = _lifted_thread(plain, called) if thread else _lifted_sync(plain, called)
     call = only_once(call) if once else call
-    return Leaf(called, call, kind, (), (), function, lifted=True, thread=thread, once=once)
+    return Leaf(called, call, kind, (), (), function, lifted=True, thread=thread, once=once, placement=placement)
 
 
 def located(module: str, qualname: str) -> Leaf:
@@ -113,12 +117,19 @@ def _reduced(of: Leaf) -> tuple[Callable[..., Leaf], tuple[object, ...]]:  # typ
     if found is not None:
         return (located, found)
     if of.lifted:
-        return (_lifted_again, (of.function, of.name, of.kind, of.thread, of.once))
-    return (_made_again, (of.function, of.name, of.kind, of.requires, of.reads, of.once))
+        return (_lifted_again, (of.function, of.name, of.kind, of.thread, of.once, of.placement))
+    return (_made_again, (of.function, of.name, of.kind, of.requires, of.reads, of.once, of.placement))
 
 
-def _lifted_again(function: object, name: str, kind: StageKind, thread: bool, once: bool) -> Leaf:  # noqa: FBT001  (pickle gives it so)
-    return lifted_leaf(function, name, kind, thread=thread, once=once)
+def _lifted_again(
+    function: object,
+    name: str,
+    kind: StageKind,
+    thread: bool,  # noqa: FBT001  (the same)
+    once: bool,  # noqa: FBT001  (the same)
+    placement: Placement | None,
+) -> Leaf:
+    return lifted_leaf(function, name, kind, thread=thread, once=once, placement=placement)
 
 
 def _made_again(
@@ -128,8 +139,9 @@ def _made_again(
     requires: tuple[AnyPortKey, ...],
     reads: tuple[Shape, ...],
     once: bool,  # noqa: FBT001  (the same)
+    placement: Placement | None,
 ) -> Leaf:
-    return leaf(function, name, kind, requires, reads, once=once)
+    return leaf(function, name, kind, requires, reads, once=once, placement=placement)
 
 
 # A decorated function cannot be pickled by its name, where the stage stands: so a stage goes by its place.

@@ -36,6 +36,7 @@ class Plan:
         inner: of each stage that contains others, the plans inside it.
         shapes: of each stage, what it is made of: its function, or that in its wrappers.
         templated: whether the names have a place for the number of an item.
+        bodies: of each stage, the shape whose call its node or core is; None where it only contains others.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Plan:
     inner: Mapping[int, tuple[Plan, ...]]
     shapes: tuple[Shape, ...]
     templated: bool
+    bodies: tuple[Shape | None, ...] = ()
     _told: list[Telling] = field(default_factory=list[Telling])
 
     @property

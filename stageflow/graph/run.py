@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, final
 from uuid import UUID
 
+from stageflow.context.inputs import StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.context.ports import StagePorts
 from stageflow.core.timer import PipelineTimer
@@ -14,7 +15,7 @@ from stageflow.errors import StageError
 from stageflow.graph.places import Place
 from stageflow.graph.plan import Atlas, Node, Plan
 from stageflow.graph.scheduler import Scheduler, Topology
-from stageflow.graph.shape import Call, Given
+from stageflow.graph.shape import Call, Given, Leaf
 from stageflow.graph.telling import Teller
 from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunStore
 
@@ -60,6 +61,14 @@ class Journal(RunStore, Protocol):
 
     def close(self) -> None:
         """Ends what the journal does beside the run."""
+
+
+class Elsewhere(Protocol):
+    """What runs bodies of stages elsewhere: in the workers of an engine."""
+
+    async def send(self, leaf: Leaf, inputs: StageInputs[object], /) -> Given:
+        """Has a stage's body run, and gives what it gave."""
+        ...
 
 
 @final
@@ -109,6 +118,7 @@ class Run:
         "correlation",
         "deadline",
         "defects",
+        "elsewhere",
         "failed",
         "finish",
         "foreign",
@@ -159,6 +169,7 @@ class Run:
         self.limit: int = 1 << 60
         self.places: Place | None = None
         self.around: Wrapping | None = None
+        self.elsewhere: Elsewhere | None = None
         self.halt: Callable[[], None] = nothing_runs
         self.reason: str | None = None
         self.cause: str = ""

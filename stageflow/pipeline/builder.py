@@ -42,6 +42,7 @@ from stageflow.graph.shape import (
 )
 from stageflow.graph.spec import UnifiedStageSpec, checked_names
 from stageflow.graph.wrapping import Each, OrNone, Recover, Settle, Using, When, Wrapped, Wrapper, Wraps
+from stageflow.ports import LOCAL
 
 _I = TypeVar("_I", contravariant=True, default=Never)
 _O = TypeVar("_O", covariant=True, default=object)
@@ -388,7 +389,8 @@ class Parallel(Generic[_A, Unpack[_Ts], _E1]):
 
     def into(self, build: Callable[[Unpack[_Ts]], _T], /) -> Pipeline[_A, _T, _E1]:
         """The branches as one stage, which gives what ``build`` makes of their outputs: a dataclass, say."""
-        return Pipeline(Then(self._shape, lifted_leaf(_Joined(build), getattr(build, "__name__", "into"))))
+        joined = lifted_leaf(_Joined(build), getattr(build, "__name__", "into"), placement=LOCAL)
+        return Pipeline(Then(self._shape, joined))
 
     async def run(
         self, value: _A, /, *, context: PipelineContext | None = None

@@ -15,6 +15,7 @@ from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.leaf import leaf, lifted_leaf
 from stageflow.graph.shape import Identity, Named
 from stageflow.pipeline.builder import Route, Stage
+from stageflow.ports import Placement
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -69,6 +70,7 @@ def stage(
     requires: Sequence[AnyPortKey] = (),
     reads: Sequence[Stage[Never, object, StageError]] = (),
     effects: Effects = "repeatable",
+    placement: Placement | None = None,
 ) -> StageDecorator: ...
 def stage(
     function: StageFunction[_A, _B, _E1] | None = None,
@@ -79,6 +81,7 @@ def stage(
     requires: Sequence[AnyPortKey] = (),
     reads: Sequence[Stage[Never, object, StageError]] = (),
     effects: Effects = "repeatable",
+    placement: Placement | None = None,
 ) -> Stage[_A, _B, _E1] | StageDecorator:
     """Makes a stage of an async function from `StageInputs` to a ``Result``.
 
@@ -90,6 +93,7 @@ def stage(
         reads: stages that it reads beside what it follows; checked at build.
         effects: ``once`` where it must not run twice in a run: a resumed run asks before it repeats one that was cut
             off, and so does a retry; see `EffectsUnknownError`.
+        placement: where the runner's engine is to run it; without an engine it changes nothing.
 
     Raises:
         TypeError: the function is not async, or does not take exactly its inputs; or it is a stage already, of which
@@ -108,7 +112,7 @@ def stage(
             named = function.name if name is None else name
             return Stage(Named(function.shape, named, kind))
         shapes = tuple([handle.shape for handle in reads])
-        return Stage(leaf(function, name, kind, tuple(requires), shapes, once=effects == "once"))
+        return Stage(leaf(function, name, kind, tuple(requires), shapes, once=effects == "once", placement=placement))
 
     return cast("StageDecorator", decorate) if function is None else decorate(function)
 
@@ -131,7 +135,12 @@ def lift(function: Callable[[_A], Awaitable[_B]], /) -> Stage[_A, _B, Never]: ..
 def lift(function: Callable[[_A], _B], /) -> Stage[_A, _B, Never]: ...
 @overload
 def lift(
-    *, name: str | None = None, kind: StageKind = ..., thread: bool = False, effects: Effects = "repeatable"
+    *,
+    name: str | None = None,
+    kind: StageKind = ...,
+    thread: bool = False,
+    effects: Effects = "repeatable",
+    placement: Placement | None = None,
 ) -> LiftDecorator: ...
 def lift(
     function: Callable[[_A], object] | None = None,
@@ -141,6 +150,7 @@ def lift(
     kind: StageKind = StageKind.TRANSFORM,
     thread: bool = False,
     effects: Effects = "repeatable",
+    placement: Placement | None = None,
 ) -> object:
     """Makes a stage of a plain function of a value, sync or async, which gives a value or a ``Result``.
 
@@ -153,13 +163,15 @@ def lift(
         thread: whether a blocking function is to run in a thread, so that others go on meanwhile. A thread cannot be
             interrupted: a cancelled run waits for it.
         effects: as of `stage`.
+        placement: where the runner's engine is to run it; without an engine it changes nothing.
 
     >>> lift(len)
     <Stage 'len'>
     """
 
     def decorate(function: Callable[[_A], object], /) -> Stage[_A, object, StageError]:
-        return Stage(lifted_leaf(function, name, kind, thread=thread, once=effects == "once"))
+        made = lifted_leaf(function, name, kind, thread=thread, once=effects == "once", placement=placement)
+        return Stage(made)
 
     return decorate if function is None else decorate(function)
 

@@ -26,12 +26,13 @@ from stageflow.graph.telling import Teller
 from stageflow.graph.wrapping import Wraps
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.pipeline.builder import Interceptor, Stage
-from stageflow.ports import ConfigProvider, EventSink, RunStore
+from stageflow.ports import ConfigProvider, Engine, EventSink, RunStore
 from stageflow.running.around import Around
 from stageflow.running.decision import Decision
 from stageflow.running.durability import Durability, ValueCodec, durability, is_journal
 from stageflow.running.executing import execute
 from stageflow.running.handle import RunHandle
+from stageflow.running.placing import Placed, placed
 
 _X = TypeVar("_X", covariant=True, bound=StageError, default=Never)
 _A = TypeVar("_A")
@@ -50,6 +51,7 @@ class _Settings:
     max_concurrency: int | None
     deadline: float | None
     places: Places | None
+    engine: Engine | None = None
     interceptors: tuple[Wraps, ...] = ()
     durability: Durability | None = None
     hooks: tuple[BaseInterceptor[StageError], ...] = ()  # the interceptors that see runs begin and end
@@ -61,6 +63,7 @@ class _State:
 
     active: dict[Run, asyncio.Future[None] | None] = field(default_factory=dict[Run, "asyncio.Future[None] | None"])
     compiled: WeakKeyDictionary[AnyGraph, Wrapping] = field(default_factory=WeakKeyDictionary[AnyGraph, Wrapping])
+    placed: WeakKeyDictionary[AnyGraph, Placed] = field(default_factory=WeakKeyDictionary[AnyGraph, Placed])
     closed: bool = False
 
 
@@ -68,7 +71,7 @@ class _State:
 class Runner(Generic[_X]):
     """What an application runs its pipelines with, configured once.
 
-    Leaving ``async with runner`` cancels and awaits the runs it started, then closes its store and sink.
+    Leaving ``async with runner`` cancels and awaits the runs it started, then closes its store, sink and engine.
 
     Args:
         store: keeps the status of each run; a `DurableStore` its stages too, so that `resume` can go on with it.
@@ -80,6 +83,7 @@ class Runner(Generic[_X]):
         deadline: seconds after which a run is cancelled.
         codec: what makes bytes of what stages give, for a durable store; `stageflow.codec.Codec` where not given.
         lease_seconds: how long a durable run stays this process's own after it was last heard of.
+        engine: where the bodies of stages run; None is here. See `stageflow.engines`.
 
     Raises:
         ValueError: a limit is less than 1, or a time is not more than 0.
@@ -100,6 +104,7 @@ class Runner(Generic[_X]):
         deadline: float | None = None,
         codec: ValueCodec | None = None,
         lease_seconds: float = 30.0,
+        engine: Engine | None = None,
     ) -> None:
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
@@ -118,6 +123,7 @@ class Runner(Generic[_X]):
             max_concurrency,
             deadline,
             None if max_concurrency is None else Places(max_concurrency),
+            engine,
             durability=durability(store, codec, lease_seconds) if is_journal(store) else None,
         )
         self._state = _State()
@@ -136,7 +142,7 @@ class Runner(Generic[_X]):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Cancels and awaits the runs it started, then closes its store and sink."""
+        """Cancels and awaits the runs it started, then closes its store, sink and engine."""
         state = self._state
         state.closed = True
         cancelled: asyncio.CancelledError | None = None
@@ -149,7 +155,7 @@ class Runner(Generic[_X]):
                 await asyncio.shield(ended)
             except asyncio.CancelledError as error:
                 cancelled = error
-        for resource in (self._settings.store, self._settings.sink):
+        for resource in (self._settings.store, self._settings.sink, self._settings.engine):
             close = getattr(resource, "aclose", None)
             if close is not None:
                 await close()
@@ -167,7 +173,7 @@ class Runner(Generic[_X]):
         """Runs a pipeline and gives its outcome. A failure is an outcome too, and does not raise.
 
         Raises:
-            PipelineValidationError: the pipeline does not build.
+            PipelineValidationError: the pipeline does not build, or a stage of it cannot be sent to the engine.
             MissingPortError: ports that its stages require are not provided; all of them are named.
             CodecError: the store is durable, and the value cannot be recorded.
             RunStoreError: the store was lost; every stage has ended by then.
@@ -319,20 +325,28 @@ class Runner(Generic[_X]):
             borrowed = lent.get()
             run.places = borrowed if borrowed is not None and borrowed.top is settings.places else settings.places
             run.limit = settings.max_concurrency or run.limit
-        if settings.interceptors or settings.durability is not None:
-            run.around = state.compiled.get(graph) or self._compiled(graph)
+        placed_stages = None if settings.engine is None else self._placed(settings.engine, graph)
+        run.elsewhere = placed_stages
+        if settings.interceptors or settings.durability is not None or placed_stages is not None:
+            run.around = state.compiled.get(graph) or self._compiled(graph, placed_stages)
         return run
 
-    def _compiled(self, graph: AnyGraph) -> Wrapping | None:
+    def _compiled(self, graph: AnyGraph, placed_stages: Placed | None) -> Wrapping | None:
         settings = self._settings
-        around: Wrapping | None = None
+        around: Wrapping | None = placed_stages
         if settings.interceptors:
-            around = Around(settings.interceptors, absorbs=graph.atlas.absorbs)
+            around = Around(settings.interceptors, absorbs=graph.atlas.absorbs, inside=placed_stages)
         if settings.durability is not None:
             around = settings.durability.recording(graph, around)
         if around is not None:
             self._state.compiled[graph] = around
         return around
+
+    def _placed(self, engine: Engine, graph: AnyGraph) -> Placed:
+        found = self._state.placed.get(graph)
+        if found is None:
+            found = self._state.placed[graph] = placed(engine, graph)
+        return found
 
 
 _NO_CONTEXT = PipelineContext()

@@ -30,6 +30,7 @@ from stageflow import (
     PipelineContext,
     PipelineRegistry,
     PipelineValidationError,
+    Placement,
     PortKey,
     RetryInterceptor,
     Runner,
@@ -52,10 +53,11 @@ from stageflow import (
     skip,
     stage,
 )
+from stageflow.engines import LocalEngine
 from stageflow.graph import problems
 from stageflow.graph.leaf import located
 from stageflow.graph.scheduler import Scheduler, Topology
-from stageflow.running import durability
+from stageflow.running import durability, placing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "errors"
 CLOCK: PortKey[object] = PortKey("clock")
@@ -614,6 +616,21 @@ async def asking_for_events_too_late():
 @case(where="module 'stageflow'", fix="Pipelin")
 def name_that_is_not_public():
     return getattr(stageflow, "Pipelin")  # noqa: B009  (a checker refuses the attribute)
+
+
+@case(where="stageflow.engines", fix="is imported")
+def sending_without_engines():
+    placing_with = placing._placing[:]
+    placing._placing.clear()
+    try:
+        return placing.placed(LocalEngine(), fetch.graph())
+    finally:
+        placing._placing[:] = placing_with
+
+
+@case(where="Placement(attempts=0)", fix="at least 1 attempt")
+def placement_without_attempts():
+    return Placement(attempts=0)
 
 
 @case(where="00000000-0000-0000-0000-000000000001", fix="ConnectionError: the store is gone")
