@@ -50,7 +50,7 @@ Dot = Callable[[str], DotGraph]
 CACHE: PortKey[object] = PortKey("cache")
 
 
-class NotFound(StageError): ...
+class NotFoundError(StageError): ...
 
 
 class Size(Enum):
@@ -65,8 +65,8 @@ class Stats:
 
 
 @lift(kind=StageKind.WORK)
-async def fetch(url: str) -> Result[str, NotFound]:
-    return Success(url) if url else Failure(NotFound("no url"))
+async def fetch(url: str) -> Result[str, NotFoundError]:
+    return Success(url) if url else Failure(NotFoundError("no url"))
 
 
 @lift
@@ -103,7 +103,7 @@ def is_long(inputs: StageInputs[str]) -> bool:
     return len(inputs.value) > 3
 
 
-async def nothing_there(error: NotFound) -> Result[StageOutput[str], Never]:
+async def nothing_there(error: NotFoundError) -> Result[StageOutput[str], Never]:
     return ok(str(error))
 
 
@@ -347,7 +347,7 @@ def test_a_tree_has_a_line_for_each_stage_whatever_it_is_called(name: str) -> No
         (str | None, "str | None"),
         (Literal["a", 1], "Literal['a', 1]"),
         (Callable[[int], str], "Callable[[int], str]"),
-        (Success[int] | Failure[NotFound], "Success[int] | Failure[NotFound]"),
+        (Success[int] | Failure[NotFoundError], "Success[int] | Failure[NotFoundError]"),
     ],
 )
 def test_a_type_is_shown_as_it_is_written(of: object, name: str) -> None:
