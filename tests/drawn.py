@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from xml.etree.ElementTree import Element, fromstring
 
 FOLDER = Path(__file__).parents[1] / ".ci" / "mermaid"
+SVG = "{http://www.w3.org/2000/svg}"
 INSTALL = "Run .ci/diagrams, which installs it."
 
 
@@ -78,16 +80,17 @@ class DotGraph:
 
 
 def read_dot(text: str) -> DotGraph:
-    """What the text is; fails where it is no graph."""
-    ran = subprocess.run(
-        ["dot", "-Txdot_json"], input=text, capture_output=True, encoding="utf-8", check=False, timeout=120
-    )
+    """What the text is, as Graphviz draws it; fails where it is no graph."""
+    ran = subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, encoding="utf-8", check=False, timeout=120)
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
-    found = json.loads(ran.stdout)
-    objects = found["objects"]
-    drawn = [
-        "\n".join(op["text"] for op in each.get("_ldraw_", ()) if op["op"] == "T")
-        for each in objects
-        if "nodes" not in each
-    ]
-    return DotGraph(tuple(drawn), len(found.get("edges", ())), len(objects) - len(drawn))
+    found: dict[str, list[Element]] = {"node": [], "edge": [], "cluster": []}
+    for group in fromstring(ran.stdout).iter(f"{SVG}g"):
+        if group.get("class") in found:
+            found[group.get("class", "")].append(group)
+    names = ["input", *[f"n{at}" for at in range(len(found["node"]) - 2)], "output"]
+    by_name = {group.findtext(f"{SVG}title"): _texts(group) for group in found["node"]}
+    return DotGraph(tuple([by_name[name] for name in names]), len(found["edge"]), len(found["cluster"]))
+
+
+def _texts(group: Element) -> str:
+    return "\n".join((line.text or "").replace("\xa0", " ") for line in group.iter(f"{SVG}text"))
