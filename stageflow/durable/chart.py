@@ -87,7 +87,7 @@ class Chart:
                     problems[f'Stage "{cell.label}" gives {cell.text}, which cannot be recorded: {refused}'] = None
         if problems:
             raise PipelineValidationError(tuple(problems))
-        return Chart(graph.atlas, _input(graph.shape, known), cells, by_key)
+        return Chart(graph.atlas, input_type(graph.shape, known), cells, by_key)
 
     def cell(self, ledger: Ledger, slot: int) -> Cell:
         """The place of a stage of an execution."""
@@ -153,7 +153,7 @@ def _inside(shape: Shape) -> tuple[Leaf | None, Absorber | None]:
     return (shape if isinstance(shape, Leaf) else None), absorber
 
 
-def _input(shape: Shape, known: Known) -> object:
+def input_type(shape: Shape, known: Known) -> object:
     """The declared type of a pipeline's input; ``object`` where its first stage does not say."""
     items = 0
     while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from stageflow.core.output import StageEvent
 from stageflow.core.stage import StageKind
 from stageflow.errors import StageError
 from stageflow.graph.stepping import resume
-from stageflow.ports import CorrelationIds, EventSink
+from stageflow.ports import CorrelationIds, EventSink, ExpectingSink
 
 _LOG = logging.getLogger(__name__)
 _RAISED = (
@@ -80,6 +80,15 @@ class Teller:
             self._emit(type=type, data=data)
         except _RAISED:
             _lost(self.sinks[0], type)
+
+    def expecting(self, name: str, items: int, done: Callable[[], int]) -> None:
+        """Tells sinks that want to know how many items a stage is about to go through."""
+        for sink in self.sinks:
+            if isinstance(sink, ExpectingSink):
+                try:
+                    sink.expect(stage=name, items=items, done=done, data=self._about)
+                except _RAISED:
+                    _lost(sink, f"the items of {name}")
 
     def own(self, name: str, event: StageEvent) -> None:
         """Tells an event that a stage's output brought along."""
