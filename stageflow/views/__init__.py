@@ -1,0 +1,1 @@
+"""Views of pipelines and runs, for people who look."""
