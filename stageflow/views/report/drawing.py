@@ -120,6 +120,8 @@ class _Pen:
                 ends.append((yield from self._inside(plan, slot, self._met(before, cluster), cluster, around)))
             else:
                 ends.append(before)
+        if plan.number == 0:  # nothing follows the whole
+            return ()
         if plan.output is not None:
             return self._met(_ends(plan.output, ends, entries), around.cluster)
         if not ends:

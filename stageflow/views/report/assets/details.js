@@ -86,10 +86,11 @@ function itemsDetails(node, choose, close) {
 /** The run as a whole: its critical path, ids and events. */
 function overview(choose) {
   const path = run.critical.map((number) => run.stages[number]);
-  const busy = path.reduce((sum, stage) => sum + stage.duration, 0);
+  const busy = path.reduce((sum, stage) => sum + stage.duration, 0), between = run.duration - busy;
+  const waited = between > run.duration / 10 ? ` The other ${duration(between)} went by before and between them: waiting for a free place, or for the event loop.` : "";
   return [
     make("h2", { text: "Overview" }),
-    part("Critical path", path.length ? make("p", { class: "soft", text: `What determined the end: ${many(path.length, "stage")}, ${duration(busy)} of ${duration(run.duration)}.` })
+    part("Critical path", path.length ? make("p", { class: "soft", text: `What determined the end: ${many(path.length, "stage")}, ${duration(busy)} of ${duration(run.duration)}.${waited}` })
       : make("p", { class: "soft", text: run.nodes.length ? "No stage ran." : "The pipeline was not given, so who waited for whom is not known." }),
     listed(path, (stage) => link(stage.status, stage.name, duration(stage.duration), () => choose(stage)), "ol")),
     part("Ids", make("div", { class: "ids" }, terms([["run", run.run], ...run.correlation.filter(([name]) => name !== "run_id")]))),

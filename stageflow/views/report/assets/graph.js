@@ -6,13 +6,13 @@ const drawnNodes = new Map();
 let layer = null;
 
 /** Draws the graph; `choose` is called with the node that is clicked or entered. */
-async function drawGraph(choose) {
+function drawGraph(choose) {
   const canvas = document.getElementById("canvas"), section = document.getElementById("graph");
   if (!run.nodes.length) {
     section.hidden = true;
     return;
   }
-  const sideways = canvas.clientWidth > 620, placed = await laidOut(sideways);
+  const sideways = canvas.clientWidth > 620, placed = laidOut(sideways);
   note("graph-note", placed.note);
   if (!placed.nodes) {
     canvas.remove();
@@ -30,7 +30,7 @@ async function drawGraph(choose) {
   const first = run.nodes.find((node) => node.name);
   if (first) drawnNodes.get(first.number).setAttribute("tabindex", "0");
   canvas.replaceChildren(svg);
-  size(canvas, svg);
+  size(canvas, svg, placed.nodes);
   listen(canvas, svg);
 }
 
@@ -139,14 +139,16 @@ function reach(node) {
   if (dx || dy) move(view.x + dx, view.y + dy, view.scale);
 }
 
-/** Makes the canvas as tall as the graph needs, and puts the graph in its middle. */
-function size(canvas, svg) {
+/** Makes the canvas as tall as the graph needs; of a graph that is taller, it shows where the critical path begins. */
+function size(canvas, svg, places) {
   const scale = Math.min(1, Math.max(0.5, canvas.clientWidth / view.width));
   const height = Math.round(Math.min(Math.max(view.height * scale + 8, 132), Math.max(300, window.innerHeight * 0.56)));
   canvas.style.height = `${height}px`;
   svg.setAttribute("width", "100%");
   svg.setAttribute("height", height);
   fit(canvas, 0.5);
+  const start = run.critical.length ? places[run.stages[run.critical[0]].node] : places[0], over = view.height * view.scale - height;
+  if (over > 0 && start) move(view.x, -Math.min(over, Math.max(0, start.y * view.scale - height / 2)), view.scale);
 }
 
 /** Shows the whole graph, or its beginning where that would be too small to read. */

@@ -27,7 +27,7 @@ function beneath(node) {
 }
 
 /** The graph with positions, its edges' points and its clusters' boxes; `note` says what was left out. */
-async function laidOut(sideways) {
+function laidOut(sideways) {
   if (run.nodes.length > DRAWN) {
     return { note: `The graph has ${many(run.nodes.length, "node")}: more than the ${DRAWN.toLocaleString("en")} that can be drawn to some use. The stages are below.` };
   }
@@ -35,20 +35,10 @@ async function laidOut(sideways) {
     return { ...columns(), note: `A simple layout, in columns and without nesting: ${many(run.nodes.length, "node")} and ${many(run.edges.length, "edge")} are more than are laid out in full (${FULL} and ${3 * FULL}).` };
   }
   try {
-    await unpack();
     return byDagre(sideways);
   } catch (error) {
-    return { ...columns(), note: `A simple layout, in columns and without nesting: this browser could not run the full one (${error.message}).` };
+    return { ...columns(), note: `A simple layout, in columns and without nesting: the full one failed (${error.message}).` };
   }
-}
-
-/** Makes dagre of what the page carries packed; its digest is in the page's policy. */
-async function unpack() {
-  if (window.dagre) return;
-  const packed = Uint8Array.from(atob(document.getElementById("packed-dagre").textContent), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  document.head.append(make("script", { text: await new Response(stream).text() }));
-  if (!window.dagre) throw new Error("it was not allowed to start");
 }
 
 function byDagre(sideways) {

@@ -147,10 +147,8 @@ key();
 keys();
 drawStages(choose, show);
 document.getElementById("overview").append(...overview(choose).filter(Boolean));
-show();
-drawGraph(choose).then(() => {
-  const first = remembered();
-  if (first) choose(first);
-  else show();
-  document.documentElement.dataset.ready = "";
-});
+drawGraph(choose);
+const first = remembered();
+if (first) choose(first);
+else show();
+document.documentElement.dataset.ready = "";

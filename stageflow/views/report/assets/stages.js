@@ -88,7 +88,7 @@ function groupRow(entry, again) {
   return cells(entry, { class: `group${onPath ? " critical" : ""}`, "aria-label": `${node.name}, ${many(node.stages.length, "item")}, ${beneath(node)}`, "data-group": node.number },
     [opens, make("span", { class: "path", text: node.name.slice(0, cut) }), make("span", { class: "own", text: node.name.slice(cut) }),
       make("span", { class: "times", text: `×${node.stages.length.toLocaleString("en")}` }), onPath ? gem() : null],
-    [...spans(node.stages, "bar"), ...spans(node.stages.filter((stage) => critical.has(stage.number)), "line")]);
+    [...[...WORST].reverse().flatMap((status) => spans(node.stages.filter((stage) => stage.status === status), `bar ${status}`)), ...spans(node.stages.filter((stage) => critical.has(stage.number)), "line")]);
 }
 
 function gem() {
@@ -104,7 +104,7 @@ function cells(entry, attributes, name, track) {
     make("div", { class: "cell start", role: "gridcell" }, make("div", { class: "track" }, ...track)));
 }
 
-/** When any of these stages ran, as few bars: those that touch are one. */
+/** When any of these stages ran, in as few bars as that takes: those that touch are one. */
 function spans(stages, kind) {
   const sorted = stages.filter((stage) => stage.start !== null).sort((one, other) => one.start - other.start), found = [];
   for (const stage of sorted) {
@@ -117,7 +117,7 @@ function spans(stages, kind) {
 
 /** The bar of a stage, the begin of each further attempt on it, and before it what the critical path waited. */
 function bars(stage) {
-  const bar = place(make("div", { class: "bar" }), stage.start, stage.duration);
+  const bar = place(make("div", { class: `bar ${stage.status}` }), stage.start, stage.duration);
   for (const attempt of (stage.tries || []).slice(1)) {
     const again = make("i", { class: "again", title: "tried again" });
     again.style.left = `${Math.min(100, Math.max(0, ((attempt.at - stage.start) / (stage.duration || 1)) * 100))}%`;
