@@ -78,6 +78,7 @@ def drawing_of(atlas: Atlas) -> Drawing:
         else:
             answer = None
             stack.append(pen.plan(*wanted))
+    pen.lift()
     return Drawing(tuple(pen.nodes), tuple(pen.clusters), tuple(pen.edges))
 
 
@@ -120,8 +121,6 @@ class _Pen:
                 ends.append((yield from self._inside(plan, slot, self._met(before, cluster), cluster, around)))
             else:
                 ends.append(before)
-        if plan.number == 0:  # nothing follows the whole
-            return ()
         if plan.output is not None:
             return self._met(_ends(plan.output, ends, entries), around.cluster)
         if not ends:
@@ -173,6 +172,12 @@ class _Pen:
         node = len(self.nodes) - 1
         self.edges.update(dict.fromkeys((end, node) for end in ends))
         return (node,)
+
+    def lift(self) -> None:
+        """Takes back a last junction, where nothing follows it after all."""
+        while self.nodes and not self.nodes[-1].name:
+            self.nodes.pop()
+            self.edges = {edge: None for edge in self.edges if edge[1] < len(self.nodes)}
 
     def around(self, scope: int) -> int:
         """The naming scope around another."""
