@@ -1,7 +1,7 @@
 """Async DAG pipelines for strictly typed Python: wiring errors are type errors, errors are values with a type."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.context.pipeline import PipelineContext
@@ -29,6 +29,7 @@ from stageflow.events.json_lines import JsonLinesEventSink
 from stageflow.events.queue import QueueEventSink
 from stageflow.events.recording import RecordingEventSink
 from stageflow.events.sink import LoggingEventSink, NoOpEventSink
+from stageflow.graph.diagram import Drawing, draw_with
 from stageflow.graph.errors import UnifiedPipelineCancelled
 from stageflow.graph.executor import UnifiedStageGraph
 from stageflow.graph.outcome import Cancelled, Completed, Failed, PipelineResult, Skipped
@@ -74,6 +75,9 @@ else:
     def __dir__() -> list[str]:
         return [*globals(), *_LATE]
 
+
+# What draws is of a higher layer than what is drawn; this module alone is above both. It is imported when first asked for.
+draw_with(lambda: cast("Drawing", import_module("stageflow.views.drawing")))
 
 __all__ = [
     "AnyPortKey",

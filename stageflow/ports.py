@@ -144,6 +144,16 @@ class StageJournal(Protocol):
 class DurableStore(RunStore, StageJournal, Protocol):
     """A store that keeps runs and their stages: what makes a run resumable."""
 
+    async def begin(self, run_id: UUID, owner: str, seconds: float, /, **metadata: object) -> Lease:
+        """Keeps a new run, with status ``running``, and gives its first lease, in one write."""
+        ...
+
+    async def end(self, lease: Lease, status: str, /, **data: object) -> None:
+        """Changes the status of the run and releases its lease, in one write.
+
+        Raises `LeaseHeldError` where the lease was lost: how the run ends is its new owner's to say.
+        """
+
 
 class ConfigProvider(Protocol):
     """Where stages read configuration."""

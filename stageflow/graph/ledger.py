@@ -80,11 +80,13 @@ class Ledger:
         if each:
             items = _items(value)
             self.values: list[object] = [*items, items]
-            self.scheduler: Scheduler = Scheduler(_unrelated(len(items)))
+            topology = _unrelated(len(items))
         else:
             self.values = [None] * len(plan.nodes)
             self.values.append(value)
-            self.scheduler = Scheduler(plan.topology)
+            topology = plan.topology
+        journal = run.journal
+        self.scheduler: Scheduler = Scheduler(topology) if journal is None else journal.scheduler(self, topology)
         self.states: list[StageStatus | None] = self.scheduler.states
         self.begun: list[float] = [NEVER] * len(self.states)
         self.ended: list[float] = [0.0] * len(self.states)
@@ -98,6 +100,8 @@ class Ledger:
             former = above.children.get((slot, plan))
             if former is not None and len(former.states) == len(self.states):
                 self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
+            if former is not None and run.journal is not None:
+                run.journal.again(former)
             above.children[slot, plan] = self
 
     def name(self, slot: int) -> str:

@@ -33,6 +33,7 @@ class Plan:
         sinks: the stages that nothing follows.
         scopes: of each stage, the naming scope it is in.
         inner: of each stage that contains others, the plans inside it.
+        shapes: of each stage, what it is made of: its function, or that in its wrappers.
         templated: whether the names have a place for the number of an item.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     sinks: tuple[int, ...]
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
+    shapes: tuple[Shape, ...]
     templated: bool
     _told: dict[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
@@ -87,6 +89,7 @@ class Atlas:
         named: the same by name.
         enclosing: of each plan, the plan around it and the number of the stage there; of the root, itself and -1.
         scopes: of each naming scope, the one around it; of the outermost, -1.
+        scope_names: of each naming scope, the name that it stands under.
         plans: every plan, by number.
         hiding: the plans in which a stage may have no output although the stage around them is OK.
         requires: the ports that stages declare, with the first stage that does.
@@ -99,6 +102,7 @@ class Atlas:
     named: Mapping[str, Place]
     enclosing: tuple[tuple[int, int], ...]
     scopes: tuple[int, ...]
+    scope_names: tuple[str, ...]
     plans: tuple[Plan, ...]
     hiding: frozenset[int]
     requires: tuple[tuple[AnyPortKey, str], ...]

@@ -203,7 +203,7 @@ class Pool:
         names = ledger.plan.names
         started: Sequence[str] = ()
         completed: Sequence[str] = ()
-        if teller is not None and not (ledger.each or ledger.plan.templated or ledger.tried):
+        if teller is not None and not (ledger.each or ledger.plan.templated or ledger.tried or run.journal):
             started, completed = ledger.plan.told("started"), ledger.plan.told("completed")
         cancels = task.cancelling
         before = cancels()

@@ -55,6 +55,7 @@ from stageflow import (
 from stageflow.graph import executor, problems
 from stageflow.graph.leaf import located
 from stageflow.graph.scheduler import Scheduler, Topology
+from stageflow.running import durability
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "errors"
 CLOCK: PortKey[object] = PortKey("clock")
@@ -453,6 +454,40 @@ def negative_concurrency():
 @case(where="deadline=-1.0", fix="or None for no deadline")
 def negative_deadline_of_a_runner():
     return Runner(deadline=-1.0)
+
+
+@case(where="lease_seconds=0", fix="more than 0 seconds")
+def lease_of_no_time():
+    return Runner(lease_seconds=0)
+
+
+@case(where="no durable store", fix="Runner(store=...)")
+async def resuming_without_a_durable_store():
+    return await Runner().resume(fetch, UUID(int=1))
+
+
+@case(where="KeepsAll", fix="import stageflow.durable")
+def durable_store_without_what_makes_runs_durable():
+    class KeepsAll:
+        record = load = acquire_lease = renew = release = begin = end = None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durability, "_makers", [])
+        return Runner(store=KeepsAll())
+
+
+@case(where="'fetch' is a stage already", fix="in the decorator that makes it")
+def effects_of_what_is_a_stage_already():
+    return stage(effects="once")(fetch)
+
+
+@case(where='Stage "charge" must not run twice', fix="let the stage return its failures")
+async def retrying_what_must_not_run_twice():
+    @lift(effects="once")
+    async def charge(url: str) -> int:
+        raise TimeoutError("no answer")
+
+    return await charge.using(RetryInterceptor(attempts=2, backoff=0, retry_when=lambda error: True)).run("x")
 
 
 @case(where="on_failure='ignore'", fix='"cancel" or "finish"')
@@ -872,7 +907,16 @@ def texts_of_errors() -> dict[str, str]:
     root = Path(stageflow.__file__).parent
     found: dict[str, str] = {}
     for path in sorted(root.rglob("*.py")):
-        if path.relative_to(root).parts[0] in {"testing", "observability", "stores", "engines", "events"}:
+        if path.relative_to(root).parts[0] in {
+            "testing",
+            "observability",
+            "stores",
+            "engines",
+            "codec",
+            "config",
+            "durable",
+            "events",
+        }:
             continue  # extras, and sinks, whose texts have tests of their own
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("Error"):

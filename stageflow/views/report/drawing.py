@@ -1,236 +1,184 @@
-"""The graph as it is drawn: a node for each stage, one for all items of an ``.each``, in clusters.
+"""The graph as the page draws it: a node for each stage, one for all items of an ``.each``, in clusters.
 
-What only contains others is no node but a cluster, so edges go from stage to stage, through composites.
+It is made of a `Diagram`, and leaves out what a picture of a run does not need: where the input comes in and the output
+goes out, declared reads of what a stage comes after anyway, and clusters around one single thing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from stageflow.graph.names import ITEM
-from stageflow.graph.plan import INPUT, Atlas, Plan, Source
+from stageflow.graph.diagram import ClusterKind, Diagram, DiagramCluster, DiagramNode
+from stageflow.views.words import changes
 
-WIDE = 8  # ends of a composite, beyond which they meet in a junction, so that edges stay linear
+WIDE = 8  # sources of several stages at once, beyond which they meet in a junction, so that the lines stay few
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnNode:
-    """A stage of the graph.
+    """A stage of the graph, or a junction where many edges meet.
 
     Attributes:
         name: its full name, with ``[]`` where the number of an item goes; empty for a junction.
-        label: the name without that of its cluster.
-        kind: what it is for; empty for a junction, where many edges meet.
+        label: the name without those of the pipelines around it.
+        kind: what it is for; empty for a junction.
         cluster: the number of the cluster that it is in, or -1.
-        each: the numbers of the ``.each`` that it is inside of, outermost first.
+        each: the ids of the ``.each`` that it is inside of, outermost first.
+        input: the type of its value; empty where it does not say.
+        output: the type of its output; empty where it does not say.
+        around: its interceptors, conditions and the like.
+        ports: the ports that it requires.
     """
 
     name: str
     label: str
     kind: str
     cluster: int = -1
-    each: tuple[int, ...] = ()
+    each: tuple[str, ...] = ()
+    input: str = ""
+    output: str = ""
+    around: str = ""
+    ports: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnCluster:
-    """A pipeline inside another.
+    """Stages that stand together.
 
     Attributes:
-        name: what it is called.
+        label: what it is called.
         parent: the number of the cluster around it, or -1.
         each: whether it runs once per item.
     """
 
-    name: str
+    label: str
     parent: int = -1
     each: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """The nodes in graph order, the clusters with outer ones first, and the edges as pairs of node numbers."""
+class DrawnEdge:
+    """One node after another, by number; ``label`` is the case of a route that leads there."""
 
-    nodes: tuple[DrawnNode, ...] = ()
-    clusters: tuple[DrawnCluster, ...] = ()
-    edges: tuple[tuple[int, int], ...] = ()
-
-
-def drawing_of(atlas: Atlas) -> Drawing:
-    """The drawing of a built graph.
-
-    >>> from stageflow import lift
-    >>> drawing = drawing_of((lift(str.split) | lift(len).each()).graph().atlas)
-    >>> [(node.name, node.each) for node in drawing.nodes], drawing.edges
-    ([('split', ()), ('len[]', (0,))], ((0, 1),))
-    """
-    pen = _Pen(atlas)
-    stack = [pen.plan(atlas.root, (), _Around())]
-    answer: Ends | None = None
-    while stack:  # a stack of its own: composites nest deeper than Python recurses
-        try:
-            wanted = stack[-1].send(answer)
-        except StopIteration as stop:
-            stack.pop()
-            answer = stop.value
-        else:
-            answer = None
-            stack.append(pen.plan(*wanted))
-    pen.lift()
-    return Drawing(tuple(pen.nodes), tuple(pen.clusters), tuple(pen.edges))
-
-
-Ends: TypeAlias = tuple[int, ...]
+    before: int
+    after: int
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Around:
-    """What a plan is inside of: its cluster, with the naming scope there, and the numbers of its ``.each``."""
+class Drawing:
+    """The nodes in graph order, the clusters with outer ones first, and the edges."""
 
-    cluster: int = -1
-    scope: int = 0
-    each: tuple[int, ...] = ()
-
-
-Walking: TypeAlias = Generator[tuple[Plan, Ends, _Around], "Ends | None", Ends]
+    nodes: tuple[DrawnNode, ...] = ()
+    clusters: tuple[DrawnCluster, ...] = ()
+    edges: tuple[DrawnEdge, ...] = ()
 
 
-class _Pen:
-    """The drawing while it is made."""
+def drawing_of(diagram: Diagram) -> Drawing:
+    """The drawing of a graph.
 
-    def __init__(self, atlas: Atlas) -> None:
-        self.nodes: list[DrawnNode] = []
-        self.clusters: list[DrawnCluster] = []
-        self.edges: dict[tuple[int, int], None] = {}
-        self._scopes = atlas.scopes
-        self._eaches = 0
+    >>> from stageflow import lift
+    >>> drawing = drawing_of((lift(str.split) | lift(len).each()).diagram())
+    >>> [node.name for node in drawing.nodes], drawing.edges
+    (['split', 'len[]'], (DrawnEdge(before=0, after=1, label=''),))
+    """
+    frames = _Frames(diagram)
+    nodes = [_node(node, frames) for node in diagram.nodes]
+    numbers = {node.id: number for number, node in enumerate(diagram.nodes)}
+    labels: dict[tuple[int, int], dict[str, None]] = {}
+    for edge in diagram.edges:
+        if edge.source and edge.target and not edge.reads:
+            labels.setdefault((numbers[edge.source], numbers[edge.target]), {})[edge.label] = None
+    edges = [DrawnEdge(*ends, " / ".join(filter(None, cases))) for ends, cases in labels.items()]
+    junctions, met = _met(edges, len(nodes))
+    return Drawing((*nodes, *junctions), frames.drawn, met)
 
-    def plan(self, plan: Plan, entries: Ends, around: _Around) -> Walking:
-        """Draws what is in a plan, and gives the nodes that its output comes from."""
-        scopes = _Scopes(self, plan, around)
-        ends: list[Ends] = []
-        for slot, (_, source) in enumerate(plan.nodes):
-            before = _ends(source, ends, entries)
-            kind, inner = plan.kinds[slot], plan.inner.get(slot, ())
-            cluster = scopes.cluster(plan.scopes[slot])
-            if kind is not None:
-                ends.append((self._node(plan.names[slot], kind.value, cluster, around.each, before),))
-            elif inner:
-                ends.append((yield from self._inside(plan, slot, self._met(before, cluster), cluster, around)))
+
+def _node(node: DiagramNode, frames: _Frames) -> DrawnNode:
+    return DrawnNode(
+        name=node.id,
+        label=node.label,
+        kind=node.kind.value,
+        cluster=frames.number(node.cluster),
+        each=frames.each(node.cluster),
+        input=node.input,
+        output=node.output,
+        around=changes(node.interceptors, node.marks),
+        ports=", ".join(node.ports),
+    )
+
+
+class _Frames:
+    """The clusters that are drawn: those with at least two things in them."""
+
+    def __init__(self, diagram: Diagram) -> None:
+        self._clusters = {cluster.id: cluster for cluster in diagram.clusters}
+        self._each: dict[str, tuple[str, ...]] = {"": ()}
+        for cluster in diagram.clusters:
+            own = (cluster.id,) if cluster.kind is ClusterKind.EACH else ()
+            self._each[cluster.id] = self._each[cluster.parent] + own
+        self._numbers: dict[str, int] = {"": -1}
+        self.drawn = tuple(self._draw(diagram))
+
+    def _draw(self, diagram: Diagram) -> Iterable[DrawnCluster]:
+        inside = Counter([node.cluster for node in diagram.nodes] + [cluster.parent for cluster in diagram.clusters])
+        only = {cluster.parent: cluster for cluster in diagram.clusters if inside[cluster.parent] == 1}
+        drawn = 0
+        for cluster in diagram.clusters:
+            around = self._numbers[cluster.parent]
+            with_it = cluster.parent in only and bool(cluster.parent)
+            around_one_node = inside[cluster.id] == 1 and cluster.id not in only
+            if with_it or around_one_node:
+                self._numbers[cluster.id] = around
             else:
-                ends.append(before)
-        if plan.output is not None:
-            return self._met(_ends(plan.output, ends, entries), around.cluster)
-        if not ends:
-            return entries
-        return self._met(tuple(dict.fromkeys(end for sink in plan.sinks for end in ends[sink])), around.cluster)
+                self._numbers[cluster.id], drawn = drawn, drawn + 1
+                yield DrawnCluster(_label(cluster, only), around, _per_item(cluster, only))
 
-    def _inside(self, plan: Plan, slot: int, entries: Ends, cluster: int, around: _Around) -> Walking:
-        inner, scope = plan.inner[slot], plan.scopes[slot]
-        per_item = inner[0].names[0].count(ITEM) > plan.names[slot].count(ITEM) if inner[0].names else False
-        each = (*around.each, self._each()) if per_item else around.each
-        if len(plan.names) == 1 and around.cluster >= 0:  # all that the cluster around it has: the same cluster
-            self.clusters[cluster] = replace(self.clusters[cluster], each=self.clusters[cluster].each or per_item)
-        elif sum(len(part.names) for part in inner) > 1 or any(part.inner for part in inner):
-            cluster = self.cluster(plan.names[slot], cluster, each=per_item)
-        first = (yield inner[0], entries, _Around(cluster, scope, each)) or ()
-        if len(inner) == 1:
-            return first
-        ends: dict[int, None] = {}
-        for case in inner[1:]:  # a route: its selector comes before each of its cases
-            ends.update(dict.fromkeys((yield case, first, _Around(cluster, scope, each)) or ()))
-        return self._met(tuple(ends), cluster)
+    def number(self, id: str) -> int:
+        """The number of the cluster that something in a cluster of the diagram is drawn in; -1 for none."""
+        return self._numbers[id]
 
-    def _each(self) -> int:
-        self._eaches += 1
-        return self._eaches - 1
-
-    def cluster(self, name: str, parent: int, *, each: bool = False) -> int:
-        """Draws a cluster, and gives its number."""
-        self.clusters.append(DrawnCluster(_template(name), parent, each))
-        return len(self.clusters) - 1
-
-    def _node(self, name: str, kind: str, cluster: int, each: tuple[int, ...], before: Ends) -> int:
-        name = _template(name)
-        self.nodes.append(DrawnNode(name, self._label(name, cluster), kind, cluster, each))
-        node = len(self.nodes) - 1
-        self.edges.update(dict.fromkeys((end, node) for end in before))
-        return node
-
-    def _label(self, name: str, cluster: int) -> str:
-        around = self.clusters[cluster].name if cluster >= 0 else ""
-        inside = name.removeprefix(around).lstrip("[]")
-        return (inside[1:] if around and inside.startswith(".") else name).removesuffix("[]")
-
-    def _met(self, ends: Ends, cluster: int) -> Ends:
-        """The same ends, in a junction where they are many."""
-        if len(ends) <= WIDE:
-            return ends
-        self.nodes.append(DrawnNode("", "", "", cluster))
-        node = len(self.nodes) - 1
-        self.edges.update(dict.fromkeys((end, node) for end in ends))
-        return (node,)
-
-    def lift(self) -> None:
-        """Takes back a last junction, where nothing follows it after all."""
-        while self.nodes and not self.nodes[-1].name:
-            self.nodes.pop()
-            self.edges = {edge: None for edge in self.edges if edge[1] < len(self.nodes)}
-
-    def around(self, scope: int) -> int:
-        """The naming scope around another."""
-        return self._scopes[scope]
+    def each(self, id: str) -> tuple[str, ...]:
+        """The ids of the ``.each`` around what is in a cluster, outermost first."""
+        return self._each[id]
 
 
-class _Scopes:
-    """The clusters of one plan: a named pipeline has a naming scope, and is not a plan of its own."""
-
-    def __init__(self, pen: _Pen, plan: Plan, around: _Around) -> None:
-        self._pen = pen
-        self._names: dict[int, list[str]] = {}
-        self._clusters: dict[int, int] = {around.scope: around.cluster}
-        for name, scope in zip(plan.names, plan.scopes, strict=True):
-            for inner in self._unmade(scope):
-                self._names.setdefault(inner, []).append(name)
-        outermost = [scope for scope in self._names if pen.around(scope) == around.scope]
-        alone = len(outermost) == 1 and len(self._names[outermost[0]]) == len(plan.names)
-        if alone and around.cluster >= 0:  # a named pipeline that is all there is: the cluster around it
-            self._clusters[outermost[0]] = around.cluster
-
-    def _unmade(self, scope: int) -> list[int]:
-        """A naming scope and those around it, as far as they are no clusters yet, inner ones first."""
-        found: list[int] = []
-        while scope not in self._clusters:
-            found.append(scope)
-            scope = self._pen.around(scope)
-        return found
-
-    def cluster(self, scope: int) -> int:
-        """The number of the cluster that a naming scope is."""
-        for inner in reversed(self._unmade(scope)):
-            around = self._clusters[self._pen.around(inner)]
-            self._clusters[inner] = self._pen.cluster(_shared(self._names[inner]), around)
-        return self._clusters[scope]
+def _chain(cluster: DiagramCluster, only: Mapping[str, DiagramCluster]) -> list[DiagramCluster]:
+    """A cluster and those inside it that are all it has."""
+    chain = [cluster]
+    while chain[-1].id in only:
+        chain.append(only[chain[-1].id])
+    return chain
 
 
-def _shared(names: Iterable[str]) -> str:
-    """The dotted name that all these begin with: that of the pipeline they are in."""
-    all_names = sorted(names)
-    first, last = all_names[0], all_names[-1]
-    same = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
-    return first[:same].rpartition(".")[0]
+def _label(cluster: DiagramCluster, only: Mapping[str, DiagramCluster]) -> str:
+    parts = _chain(cluster, only)
+    return " / ".join(
+        dict.fromkeys(f"case {part.label}" if part.kind is ClusterKind.CASE else part.label for part in parts)
+    )
 
 
-def _ends(source: Source, ends: list[Ends], entries: Ends) -> Ends:
-    if source == INPUT:
-        return entries
-    if isinstance(source, int):
-        return ends[source]
-    found = (end for slot in source for end in (entries if slot == INPUT else ends[slot]))
-    return tuple(dict.fromkeys(found))
+def _per_item(cluster: DiagramCluster, only: Mapping[str, DiagramCluster]) -> bool:
+    return any(part.kind is ClusterKind.EACH for part in _chain(cluster, only))
 
 
-def _template(name: str) -> str:
-    return name.replace(ITEM, "")
+def _met(edges: list[DrawnEdge], first: int) -> tuple[list[DrawnNode], tuple[DrawnEdge, ...]]:
+    """The same edges, with a junction wherever several stages follow the same many others."""
+    sources: dict[int, list[DrawnEdge]] = {}
+    for edge in edges:
+        sources.setdefault(edge.after, []).append(edge)
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for after, incoming in sources.items():
+        if len(incoming) > WIDE and not any(edge.label for edge in incoming):
+            alike.setdefault(tuple(edge.before for edge in incoming), []).append(after)
+    junctions: list[DrawnNode] = []
+    for befores, afters in alike.items():
+        if len(afters) > 1:
+            number = first + len(junctions)
+            junctions.append(DrawnNode("", "", ""))
+            for after in afters:
+                sources[after] = [DrawnEdge(number, after)]
+            sources[number] = [DrawnEdge(before, number) for before in befores]
+    return junctions, tuple(edge for incoming in sources.values() for edge in incoming)

@@ -23,8 +23,8 @@ class Members:
         self._nodes: dict[str, int] = {}
         self._items: list[list[tuple[tuple[int, ...], str]]] = [[] for _ in drawing.nodes]
         self._before: list[list[int]] = [[] for _ in drawing.nodes]
-        for before, after in drawing.edges:
-            self._before[after].append(before)
+        for edge in drawing.edges:
+            self._before[edge.after].append(edge.before)
         for name in names:
             self._add(name)
 

@@ -65,9 +65,7 @@ def outcome_report(
 
 def drawn(pipeline: AnyPipeline | None) -> Drawing:
     """The drawing of a pipeline; an empty one where there is none."""
-    if pipeline is None:
-        return Drawing()
-    return drawing_of((pipeline.graph() if isinstance(pipeline, Stage) else pipeline).atlas)
+    return Drawing() if pipeline is None else drawing_of(pipeline.diagram())
 
 
 def called(pipeline: AnyPipeline | None) -> str:

@@ -8,6 +8,7 @@ import html
 import json
 import re
 import zlib
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -89,28 +90,16 @@ def _page(report: ReportData) -> dict[str, object]:
         "correlation": report.correlation,
         "events": [_event(event) for event in report.events],
         "stages": [_stage(stage, members.node(stage.name)) for stage in report.stages],
-        "nodes": [
-            {
-                "name": node.name,
-                "label": node.label,
-                "kind": node.kind,
-                "cluster": node.cluster,
-                "each": bool(node.each),
-            }
-            for node in report.drawing.nodes
-        ],
-        "clusters": [
-            {"name": cluster.name, "parent": cluster.parent, "each": cluster.each}
-            for cluster in report.drawing.clusters
-        ],
-        "edges": report.drawing.edges,
+        "nodes": [_told(asdict(node)) for node in report.drawing.nodes],
+        "clusters": [asdict(cluster) for cluster in report.drawing.clusters],
+        "edges": [_told(asdict(edge)) for edge in report.drawing.edges],
         "critical": [numbers[name] for name in report.critical],
     }
 
 
 def _stage(stage: StageEntry, node: int) -> dict[str, object]:
     """A stage, without what it has not: most of two thousand have little to tell."""
-    told: dict[str, object] = {
+    more: dict[str, object] = {
         "reason": stage.reason,
         "error": None if stage.error is None else _error(stage.error),
         "artifacts": [{"type": artifact.type, "payload": artifact.payload} for artifact in stage.artifacts],
@@ -125,8 +114,13 @@ def _stage(stage: StageEntry, node: int) -> dict[str, object]:
         "start": None if stage.start_ms is None else _ms(stage.start_ms),
         "duration": _ms(stage.duration_ms),
         "node": node,
-        **{key: value for key, value in told.items() if value},
+        **_told(more),
     }
+
+
+def _told(all: dict[str, object]) -> dict[str, object]:
+    """What there is to tell: no empty texts and lists, but numbers whatever they are."""
+    return {key: value for key, value in all.items() if value or isinstance(value, int)}
 
 
 def _error(error: ErrorText) -> dict[str, object]:

@@ -42,6 +42,11 @@ function heading(status, name, below, close) {
     make("button", { type: "button", class: "quiet", "aria-label": "Close", on: { click: close } }, "Close"));
 }
 
+/** What the pipeline says of a node, whatever became of it in this run. */
+function declared(node) {
+  return [["Takes", node.input], ["Gives", node.output], ["Around it", node.around], ["Ports", node.ports]];
+}
+
 /** One stage, in full. */
 function stageDetails(stage, choose, close) {
   const node = run.nodes[stage.node], onPath = critical.has(stage.number);
@@ -55,6 +60,7 @@ function stageDetails(stage, choose, close) {
       ["Duration", stage.start === null ? "" : `${duration(stage.duration)} (${((stage.duration / total) * 100).toFixed(1)}% of the run)`],
       ["Attempts", stage.attempts],
     ]),
+    node ? terms(declared(node)) : null,
     errorPart(stage.error),
     stage.tries && stage.tries.length > 1 ? part("Attempts", listed(stage.tries, (attempt) => [make("span", { class: "number soft", text: `+${duration(attempt.at)}` }),
       make("span", { text: attempt.error ? `again, after: ${attempt.error}` : "begun" })], "ol")) : null,
@@ -76,7 +82,7 @@ function itemsDetails(node, choose, close) {
     heading(statusOf(node), node.name, `${node.kind} · ${many(node.stages.length, "item")}`, close),
     terms([...counts(node.stages).map(([status, count]) => [WORDS[status][0].toUpperCase() + WORDS[status].slice(1), count.toLocaleString("en")]),
       ["Shortest", at(0)], ["Median", at(0.5)], ["Longest", at(1)],
-      ["Tried again", node.stages.filter((stage) => stage.attempts > 1).length || ""]]),
+      ["Tried again", node.stages.filter((stage) => stage.attempts > 1).length || ""], ...declared(node)]),
     part("Items, worst first", listed(worst, (stage) => link(stage.status, stage.name, stage.start === null ? "" : duration(stage.duration), () => choose(stage)))),
     part("Follows", around("before")),
     part("Followed by", around("after")),

@@ -25,7 +25,8 @@ function drawGraph(choose) {
     draw("defs", {}, arrow("arrow"), arrow("arrow-critical")), layer);
   placed.clusters.forEach((cluster) => layer.append(drawnCluster(cluster)));
   const onPath = criticalEdges();
-  placed.edges.forEach((points, number) => layer.append(drawnEdge(points, onPath.has(run.edges[number].join()))));
+  placed.edges.forEach((edge, number) => layer.append(drawnEdge(edge.points, onPath.has(`${run.edges[number].before},${run.edges[number].after}`))));
+  placed.edges.forEach(({ x, y }, number) => run.edges[number].label && x !== undefined && layer.append(draw("text", { class: "case", x, y: y + 4, text: short(run.edges[number].label) })));
   run.nodes.forEach((node) => layer.append(drawnNode(node, placed.nodes[node.number], choose)));
   const first = run.nodes.find((node) => node.name);
   if (first) drawnNodes.get(first.number).setAttribute("tabindex", "0");
@@ -47,7 +48,7 @@ function arrow(id) {
 
 function drawnCluster(cluster) {
   const left = cluster.x - cluster.width / 2, top = cluster.y - cluster.height / 2 - 12;
-  const label = cluster.each ? `${cluster.name} · per item` : cluster.name;
+  const label = cluster.each ? `${cluster.label} · per item` : cluster.label;
   return draw("g", { class: "cluster" },
     draw("rect", { x: left, y: top, width: cluster.width, height: cluster.height + 16, rx: 10 }),
     draw("text", { x: left + 10, y: top + 14, text: label }));
@@ -93,7 +94,7 @@ function drawnNode(node, place, choose) {
   const { width, height } = place, status = statusOf(node), onPath = node.stages.some((stage) => critical.has(stage.number));
   const label = node.stages.length === 1 ? spoken(node.stages[0]) : `${node.name}, ${beneath(node)}${onPath ? ", on the critical path" : ""}`;
   const group = draw("g", {
-    class: `node ${status}${onPath ? " critical" : ""}${node.each ? " many" : ""}`, role: "button", tabindex: "-1", "aria-label": label,
+    class: `node ${status}${onPath ? " critical" : ""}`, role: "button", tabindex: "-1", "aria-label": label,
     "data-node": node.number, transform: `translate(${place.x - width / 2} ${place.y - height / 2})`,
     on: { click: () => choose(node), keydown: (event) => walk(event, node, choose) },
   }, draw("title", { text: node.name }));

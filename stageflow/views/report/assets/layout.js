@@ -56,13 +56,14 @@ function byDagre(sideways) {
     graph.setNode(`c${at}`, {});
     if (run.clusters[at].parent >= 0) graph.setParent(`c${at}`, `c${run.clusters[at].parent}`);
   });
-  run.edges.forEach(([before, after]) => graph.setEdge(`n${before}`, `n${after}`));
+  run.edges.forEach(({ before, after, label }) => graph.setEdge(`n${before}`, `n${after}`,
+    label ? { width: 7 * short(label).length, height: 14, labelpos: "c" } : {}));
   dagre.layout(graph);
   return {
     width: graph.graph().width,
     height: graph.graph().height,
     nodes: run.nodes.map((node) => graph.node(`n${node.number}`)),
-    edges: run.edges.map(([before, after]) => graph.edge(`n${before}`, `n${after}`).points),
+    edges: run.edges.map(({ before, after }) => graph.edge(`n${before}`, `n${after}`)),
     clusters: [...used].sort((one, other) => one - other).map((at) => ({ ...run.clusters[at], ...graph.node(`c${at}`) })),
   };
 }
@@ -92,9 +93,9 @@ function columns() {
       x += wide + (first + rows < all.length ? 18 : 60);
     }
   }
-  const edges = run.edges.map(([before, after]) => [
+  const edges = run.edges.map(({ before, after }) => ({ points: [
     { x: nodes[before].x + nodes[before].width / 2, y: nodes[before].y },
     { x: nodes[after].x - nodes[after].width / 2, y: nodes[after].y },
-  ]);
+  ] }));
   return { width: x, height, nodes, edges, clusters: [] };
 }

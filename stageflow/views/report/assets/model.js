@@ -8,14 +8,14 @@ const critical = new Map(run.critical.map((stage, place) => [stage, place]));
 const total = Math.max(run.duration, 0.001, ...run.critical.map((stage) => ends(run.stages[stage])),
   run.stages.reduce((last, stage) => Math.max(last, ends(stage)), 0));
 
-run.nodes.forEach((node, number) => Object.assign(node, { number, stages: [], before: [], after: [] }));
+run.nodes.forEach((node, number) => Object.assign(node, { name: node.name || "", label: node.label || "", number, stages: [], before: [], after: [] }));
 run.stages.forEach((stage, number) => {
   stage.number = number;
   stage.text = [stage.name, stage.reason, stage.error && `${stage.error.type} ${stage.error.message}`]
     .filter(Boolean).join("\n").toLowerCase();
   if (stage.node >= 0) run.nodes[stage.node].stages.push(stage);
 });
-run.edges.forEach(([before, after]) => {
+run.edges.forEach(({ before, after }) => {
   run.nodes[before].after.push(after);
   run.nodes[after].before.push(before);
 });

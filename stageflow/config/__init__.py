@@ -1,0 +1,1 @@
+"""Configuration for stages: typed reads of a mapping or of the environment."""
