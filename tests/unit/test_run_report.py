@@ -180,6 +180,12 @@ def test_what_others_cut_short_is_not_on_the_critical_path() -> None:
     assert report.critical == ("len", "breaks")
 
 
+def test_a_run_that_its_deadline_ends_was_determined_by_what_ran_then() -> None:
+    report = run_virtually(reported(lift(len) | (quick & slow).together() | lift(sum), "ab", deadline=2))
+    assert report.status == "cancelled"
+    assert report.critical == ("len", "slow")
+
+
 def test_the_critical_path_leads_through_the_item_that_ended_last() -> None:
     @lift
     async def wait(value: int) -> int:

@@ -55,7 +55,7 @@ def outcome_report(
         duration_ms=report.duration_ms,
         stages=stages,
         drawing=drawing,
-        critical=critical_of(stages, drawing),
+        critical=critical_of(stages, drawing, status),
         reason=reason,
         error=error,
         correlation=tuple(ids.items()),
@@ -73,13 +73,14 @@ def called(pipeline: AnyPipeline | None) -> str:
     return "run" if pipeline is None else pipeline.name
 
 
-def critical_of(stages: Iterable[StageEntry], drawing: Drawing) -> tuple[str, ...]:
+def critical_of(stages: Iterable[StageEntry], drawing: Drawing, status: str) -> tuple[str, ...]:
     """The names of the stages that determined the end of a run; none where its graph is not known.
 
-    What was cancelled was cut short by another, and so counts only where nothing else ran.
+    Where a stage failed or another ended it, what was cancelled was cut short by that, and does not count; where the
+    run itself was cancelled, it ended with what ran then.
     """
     began = [stage for stage in stages if stage.start_ms is not None and stage.status != "running"]
-    counted = [stage for stage in began if stage.status != "cancel"] or began
+    counted = began if status == "cancelled" else [stage for stage in began if stage.status != "cancel"]
     if not drawing.nodes:
         return ()
     members = Members(drawing, (stage.name for stage in counted))

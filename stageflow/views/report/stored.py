@@ -51,7 +51,7 @@ def stored_report(
         duration_ms=milliseconds(run.created_at, run.updated_at),
         stages=_in_order(stages, drawing),
         drawing=drawing,
-        critical=critical_of(stages, drawing),
+        critical=critical_of(stages, drawing, run.status),
         reason=str(run.metadata.get("reason", "")),
         error=str(run.metadata.get("error", "")),
         correlation=tuple(ids.items()),

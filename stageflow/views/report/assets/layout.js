@@ -7,7 +7,7 @@ const TALL = 44;
 
 /** How wide a node is drawn: by its label, and what stands under it. */
 function widthOf(node) {
-  return node.name ? Math.min(230, Math.max(112, 46 + 7.1 * Math.max(short(node.label).length, 0.86 * beneath(node).length))) : 10;
+  return node.name ? Math.min(230, Math.max(112, 46 + 7.6 * Math.max(short(node.label).length, 0.84 * beneath(node).length))) : 10;
 }
 
 /** A label that fits a node. */

@@ -63,10 +63,15 @@ function remembered() {
   return run.stages.find((stage) => stage.name === name) || run.nodes.find((node) => node.name && node.name === name);
 }
 
+/** The status of a stage that went as the run did. */
+function statusOfRun() {
+  return { completed: "ok", failed: "fail", skipped: "skip", cancelled: "cancel" }[run.status] || "running";
+}
+
 function facts() {
   const started = new Date(run.started);
   const fact = (term, ...what) => make("div", {}, make("span", { class: "term", text: term }), make("span", { class: "what" }, ...what));
-  const status = { completed: "ok", failed: "fail", skipped: "skip", cancelled: "cancel" }[run.status] || "running";
+  const status = statusOfRun();
   document.getElementById("pipeline").textContent = run.pipeline;
   document.getElementById("facts").append(
     make("div", { class: `state ${status}` }, mark(status, 20), make("span", { text: run.status[0].toUpperCase() + run.status.slice(1) })),
@@ -81,6 +86,7 @@ function trouble() {
   const why = run.reason || (failed.length ? "" : run.error);
   if (run.status === "completed" || (!failed.length && !why)) return;
   section.hidden = false;
+  section.classList.add(statusOfRun());
   if (why) section.append(make("p", { text: why }));
   for (const stage of failed.slice(0, 3)) {
     section.append(make("button", { type: "button", class: "link", on: { click: () => choose(stage) } }, mark("fail", 14), make("span", { class: "own", text: stage.name }),
