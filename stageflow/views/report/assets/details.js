@@ -59,8 +59,8 @@ function stageDetails(stage, choose, close) {
       ["Started", stage.start === null ? "never" : `+${duration(stage.start)}`],
       ["Duration", stage.start === null ? "" : `${duration(stage.duration)} (${((stage.duration / total) * 100).toFixed(1)}% of the run)`],
       ["Attempts", stage.attempts],
+      ...(node ? declared(node) : []),
     ]),
-    node ? terms(declared(node)) : null,
     errorPart(stage.error),
     stage.tries && stage.tries.length > 1 ? part("Attempts", listed(stage.tries, (attempt) => [make("span", { class: "number soft", text: `+${duration(attempt.at)}` }),
       make("span", { text: attempt.error ? `again, after: ${attempt.error}` : "begun" })], "ol")) : null,
@@ -101,6 +101,6 @@ function overview(choose) {
     listed(path, (stage) => link(stage.status, stage.name, duration(stage.duration), () => choose(stage)), "ol")),
     part("Ids", make("div", { class: "ids" }, terms([["run", run.run], ...run.correlation.filter(([name]) => name !== "run_id")]))),
     part("Events of the run", events(run.events)),
-    part("Keys", make("p", { class: "soft", text: "/ searches, Tab goes from part to part, arrows walk the graph and the timeline, Enter shows, Escape closes." })),
+    part("Keys", make("p", { class: "soft keys", text: "/ searches, Tab goes from part to part, arrows walk the graph and the timeline, Enter shows, Escape closes." })),
   ];
 }

@@ -5,8 +5,7 @@ const run = JSON.parse(document.getElementById("data").textContent);
 const WORDS = { ok: "OK", fail: "failed", skip: "skipped", cancel: "cancelled", running: "running", waiting: "waiting" };
 const WORST = ["fail", "running", "cancel", "skip", "ok", "waiting"]; // which status a node of many stages shows
 const critical = new Map(run.critical.map((stage, place) => [stage, place]));
-const total = Math.max(run.duration, 0.001, ...run.critical.map((stage) => ends(run.stages[stage])),
-  run.stages.reduce((last, stage) => Math.max(last, ends(stage)), 0));
+const total = run.stages.reduce((last, stage) => Math.max(last, ends(stage)), Math.max(run.duration, 0.001));
 
 run.nodes.forEach((node, number) => Object.assign(node, { name: node.name || "", label: node.label || "", number, stages: [], before: [], after: [] }));
 run.stages.forEach((stage, number) => {

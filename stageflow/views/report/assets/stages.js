@@ -18,11 +18,11 @@ const groups = new Map(run.nodes.filter((node) => node.each && node.stages.lengt
 /** The items of a node as one entry of the table: from when the first began to when the last ended. */
 function group(node) {
   const began = node.stages.filter((stage) => stage.start !== null);
-  const start = began.length ? Math.min(...began.map((stage) => stage.start)) : null;
+  const start = began.length ? began.reduce((first, stage) => Math.min(first, stage.start), Infinity) : null;
   return {
     node, name: node.name, status: statusOf(node), open: false, number: node.stages[0].number, start,
-    attempts: Math.max(...node.stages.map((stage) => stage.attempts)),
-    duration: began.length ? Math.max(...began.map(ends)) - start : 0,
+    attempts: node.stages.reduce((most, stage) => Math.max(most, stage.attempts), 0),
+    duration: began.reduce((last, stage) => Math.max(last, ends(stage)), start) - start,
   };
 }
 
@@ -36,13 +36,18 @@ function drawStages(choose, again) {
   list.setAttribute("role", "treegrid");
   list.setAttribute("aria-label", "Stages and timeline: arrow keys walk it and open items, Enter shows a stage");
   list.append(make("div", { class: "row header", role: "row" }, ...heads), body);
-  run.stages.forEach((stage) => rows.set(stage, row(stage, stage.number)));
-  groups.forEach((entry) => rows.set(entry, groupRow(entry, again)));
   body.addEventListener("click", (event) => {
     const found = event.target.closest(".row");
-    if (found) choose(shownBy(found));
+    if (event.target.matches(".opens")) turn(groups.get(Number(found.dataset.group)), again);
+    else if (found) choose(shownBy(found));
   });
   body.addEventListener("keydown", (event) => step(event, body, choose, again));
+}
+
+/** The row of a stage or group; made when it is first shown. */
+function rowOf(entry) {
+  if (!rows.has(entry)) rows.set(entry, entry.node?.stages ? groupRow(entry) : row(entry));
+  return rows.get(entry);
 }
 
 /** The stage or node that a row shows. */
@@ -82,11 +87,10 @@ function row(stage) {
     stage.start === null ? [] : bars(stage));
 }
 
-function groupRow(entry, again) {
+function groupRow(entry) {
   const { node } = entry, onPath = node.stages.some((stage) => critical.has(stage.number)), cut = node.name.lastIndexOf(".") + 1;
-  const opens = make("span", { class: "opens", "aria-hidden": "true", on: { click: (event) => { event.stopPropagation(); turn(entry, again); } } });
   return cells(entry, { class: `group${onPath ? " critical" : ""}`, "aria-label": `${node.name}, ${many(node.stages.length, "item")}, ${beneath(node)}`, "data-group": node.number },
-    [opens, make("span", { class: "path", text: node.name.slice(0, cut) }), make("span", { class: "own", text: node.name.slice(cut) }),
+    [make("span", { class: "opens", "aria-hidden": "true" }), make("span", { class: "path", text: node.name.slice(0, cut) }), make("span", { class: "own", text: node.name.slice(cut) }),
       make("span", { class: "times", text: `×${node.stages.length.toLocaleString("en")}` }), onPath ? gem() : null],
     [...[...WORST].reverse().flatMap((status) => spans(node.stages.filter((stage) => stage.status === status), `bar ${status}`)), ...spans(node.stages.filter((stage) => critical.has(stage.number)), "line")]);
 }
@@ -155,7 +159,7 @@ function entries(matches, all) {
 /** Shows the stages that match; `all` says that nothing is searched for. */
 function showStages(matches, all, chosen) {
   const found = entries(matches, all), body = document.querySelector(".rows");
-  const shown = found.slice(0, SHOWN).map((entry) => [entry, rows.get(entry)]);
+  const shown = found.slice(0, SHOWN).map((entry) => [entry, rowOf(entry)]);
   body.replaceChildren(...shown.map(([, element]) => element));
   shown.forEach(([entry, element]) => {
     const inside = all && !entry.node?.stages && groups.has(entry.node);
