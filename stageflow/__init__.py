@@ -76,7 +76,7 @@ else:
         return [*globals(), *_LATE]
 
 
-# What draws is of a higher layer than what is drawn; this module alone is above both. It is imported when first asked for.
+# What draws is of a higher layer than what is drawn; this module alone is above both. It is imported late.
 draw_with(lambda: cast("Drawing", import_module("stageflow.views.drawing")))
 
 __all__ = [

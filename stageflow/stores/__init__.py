@@ -11,11 +11,13 @@ from stageflow.stores.page import RunArchive, RunPage
 
 if TYPE_CHECKING:
     from stageflow.stores.memory import MemoryRunStore
+    from stageflow.stores.postgres import PostgresRunStore
     from stageflow.stores.sqlite import SqliteRunStore
 else:
     # A store is imported when first asked for: one needs an extra, and none is to load another's database.
     _LATE = {
         "MemoryRunStore": "stageflow.stores.memory",
+        "PostgresRunStore": "stageflow.stores.postgres",
         "SqliteRunStore": "stageflow.stores.sqlite",
     }
 
@@ -28,4 +30,4 @@ else:
         return [*globals(), *_LATE]
 
 
-__all__ = ["MemoryRunStore", "RunArchive", "RunPage", "SqliteRunStore"]
+__all__ = ["MemoryRunStore", "PostgresRunStore", "RunArchive", "RunPage", "SqliteRunStore"]

@@ -17,7 +17,7 @@ from stageflow.stores._driving import drive
 from stageflow.stores._faults import fault, gone
 from stageflow.stores._operations import Operation
 from stageflow.stores._request import AnyRequest
-from stageflow.stores._schema import MIGRATIONS, migrated
+from stageflow.stores._schema import MIGRATIONS, migrated, version
 
 _T = TypeVar("_T")
 _MOST: Final = 1_000  # requests in one transaction, so that the first does not wait for thousands behind it
@@ -123,9 +123,16 @@ class Committer:
         self._patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
         connection.execute("PRAGMA synchronous = FULL")  # in WAL mode a commit is on disk with this alone
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("BEGIN" if _is_of_today(connection) else "BEGIN IMMEDIATE")
-        drive(connection, migrated(str(self._path)), self._now)
-        connection.execute("COMMIT")
+        if not self._is_of_today(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            drive(connection, migrated(str(self._path)), self._now)
+            connection.execute("COMMIT")
+
+    def _is_of_today(self, connection: sqlite3.Connection) -> bool:
+        """Whether there is nothing to migrate, so that a file which cannot be written can be read."""
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'stageflow_schema'").fetchall():
+            return False
+        return drive(connection, version(str(self._path)), self._now) == len(MIGRATIONS)
 
     def _patiently(self, ask: Callable[[], object]) -> None:
         """Asks until it is answered: SQLite changes the journal's mode without waiting for other processes."""
@@ -154,11 +161,3 @@ def _identity(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         return (0, 0)
     return (found.st_dev, found.st_ino)
-
-
-def _is_of_today(connection: sqlite3.Connection) -> bool:
-    """Whether there is nothing to migrate, so that a file which cannot be written can be read."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'stageflow_schema'").fetchall():
-        return False
-    versions: list[tuple[int | None]] = connection.execute("SELECT max(version) FROM stageflow_schema").fetchall()
-    return versions[0][0] is not None and versions[0][0] >= len(MIGRATIONS)

@@ -23,6 +23,7 @@ class Dialect:
         next: what gives a changed row the number of a new one.
         share: holds a row that was read until the end of the transaction.
         alone: holds a row that will be changed.
+        skip: holds rows that will be deleted, and passes over those that somebody else holds.
         parameter: a named parameter, as a replacement for a regular expression.
     """
 
@@ -33,6 +34,7 @@ class Dialect:
     next: str
     share: str
     alone: str
+    skip: str
     parameter: str
 
     def spoken(self, statement: str) -> str:
@@ -43,7 +45,7 @@ class Dialect:
 @cache
 def _spoken(dialect: Dialect, statement: str) -> str:
     text = _NAMED.sub(dialect.parameter, statement)
-    for word in ("now", "blob", "serial", "next", "share", "alone"):
+    for word in ("now", "blob", "serial", "next", "share", "alone", "skip"):
         said: str = getattr(dialect, word)
         text = text.replace(f"<{word}>", said)
     return " ".join(text.split())
@@ -57,16 +59,18 @@ SQLITE: Final = Dialect(
     next="(SELECT max(seq) + 1 FROM stage)",
     share="",  # a writer is alone in the file
     alone="",
+    skip="",
     parameter=r":\1",
 )
 
 POSTGRES: Final = Dialect(
     name="PostgreSQL",
-    now="(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",  # one clock for all processes
+    now="(extract(epoch FROM statement_timestamp()) * 1000000)::bigint",  # one clock for all processes
     blob="BYTEA",
     serial="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     next="DEFAULT",
     share="FOR SHARE",
     alone="FOR UPDATE",
+    skip="FOR UPDATE SKIP LOCKED",
     parameter=r"%(\1)s",
 )

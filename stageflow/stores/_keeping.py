@@ -24,8 +24,14 @@ class Keeping(ABC):
     __slots__ = ("__weakref__",)
 
     @abstractmethod
-    async def _kept(self, make: Callable[[], Operation[_T]], /, *, writes: bool) -> _T:
-        """What an operation gives, once all that it changed is durable."""
+    async def _kept(self, make: Callable[[], Operation[_T]], /, *, writes: bool, whole: bool = False) -> _T:
+        """What an operation gives, once all that it changed is durable.
+
+        Args:
+            make: makes the operation anew for every attempt.
+            writes: whether it changes anything.
+            whole: whether it changes something in more than one statement.
+        """
 
     async def create_run(self, run_id: UUID, **metadata: object) -> RunRecord:
         """Keeps a new run, with status ``running``.
@@ -42,7 +48,7 @@ class Keeping(ABC):
 
     async def update_status(self, run_id: UUID, status: str, **data: object) -> None:
         """Changes the status of a run and adds to its metadata."""
-        await self._kept(lambda: operations.update(run_id, status, data), writes=True)
+        await self._kept(lambda: operations.update(run_id, status, data), writes=True, whole=True)
 
     async def get_run(self, run_id: UUID) -> RunRecord | None:
         """The run, or None where there is none of this id."""
@@ -58,7 +64,7 @@ class Keeping(ABC):
         Raises:
             LeaseHeldError: the lease was lost.
         """
-        await self._kept(lambda: operations.end(lease, status, data), writes=True)
+        await self._kept(lambda: operations.end(lease, status, data), writes=True, whole=True)
 
     async def acquire_lease(self, run_id: UUID, owner: str, seconds: float) -> Lease:
         """The right to go on with a run.

@@ -76,7 +76,7 @@ _LOAD: Final = f"""
 _PRUNE: Final = """
     DELETE FROM run WHERE id IN (
         SELECT id FROM run WHERE updated_at < <now> - :micros AND (status <> 'running' OR :running = 1)
-            AND (lease_owner IS NULL OR lease_until <= <now>) LIMIT :limit)
+            AND (lease_owner IS NULL OR lease_until <= <now>) LIMIT :limit <skip>)
     RETURNING id"""
 
 

@@ -28,17 +28,27 @@ _FIRST: Final = (
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
 
 
+def version(where: str, newest: int = len(MIGRATIONS)) -> Operation[int]:
+    """The schema that the tables have; 0 where there are none yet.
+
+    Raises:
+        RunStoreError: a newer stageflow made them.
+    """
+    row = first((yield "SELECT max(version) FROM stageflow_schema", {}))
+    found = 0 if row is None or not isinstance(row[0], int) else row[0]
+    if found > newest:
+        raise RunStoreError(
+            f"The run store {where} has schema {found}, which a newer stageflow made; this one knows up to {newest}. "
+            "Install that version of stageflow or a later one. Nothing was changed."
+        )
+    return found
+
+
 def migrated(where: str, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> Operation[None]:
     """Brings the tables to today's schema; inside one transaction, so that two processes cannot both do it."""
     yield "CREATE TABLE IF NOT EXISTS stageflow_schema (version BIGINT NOT NULL)", {}
-    row = first((yield "SELECT max(version) FROM stageflow_schema", {}))
-    version = 0 if row is None or not isinstance(row[0], int) else row[0]
-    if version > len(migrations):
-        raise RunStoreError(
-            f"The run store {where} has schema {version}, which a newer stageflow made; this one knows up to "
-            f"{len(migrations)}. Install that version of stageflow or a later one. Nothing was changed."
-        )
-    for number, statements in enumerate(migrations[version:], version + 1):
+    found = yield from version(where, len(migrations))
+    for number, statements in enumerate(migrations[found:], found + 1):
         for statement in statements:
             yield statement, {}
         yield "INSERT INTO stageflow_schema (version) VALUES (:version)", {"version": number}

@@ -42,7 +42,7 @@ class MemoryRunStore(Keeping):
         drive(self._connection, migrated(_WHERE), now)
 
     @override
-    async def _kept(self, make: Callable[[], Operation[_T]], /, *, writes: bool) -> _T:
+    async def _kept(self, make: Callable[[], Operation[_T]], /, *, writes: bool, whole: bool = False) -> _T:
         return drive(self._connection, make(), self._now)
 
     async def aclose(self) -> None:

@@ -55,7 +55,7 @@ class SqliteRunStore(Keeping):
         self._thread: threading.Thread | None = None
 
     @override
-    async def _kept(self, make: Callable[[], Operation[_T]], /, *, writes: bool) -> _T:
+    async def _kept(self, make: Callable[[], Operation[_T]], /, *, writes: bool, whole: bool = False) -> _T:
         if self._requests is None:
             raise closed(self._path)
         if self._thread is None:

@@ -4,11 +4,13 @@
 - what happened: `RecordingEventSink`;
 - time: `ManualClock`, and `run_virtually`, in which waiting takes no time;
 - order: `explore` runs a test through many interleavings, `replay` runs the one that failed again;
-- laws: `check_interceptor` for interceptors of your own, `check_sink` for event sinks.
+- laws: `check_interceptor` for interceptors of your own, `check_sink` for event sinks, `check_run_store`,
+  `check_durable_store` and `check_run_archive` for stores.
 """
 
 from stageflow.events.recording import RecordingEventSink
 from stageflow.testing.clock import DeadlockError, ManualClock, VirtualEventLoop, loop_time, run_virtually
+from stageflow.testing.journals import check_durable_store
 from stageflow.testing.laws import (
     SCRIPTS,
     LawBrokenError,
@@ -22,6 +24,7 @@ from stageflow.testing.laws import (
 from stageflow.testing.scheduling import InterleavingError, explore, replay
 from stageflow.testing.script import Act, Ending, ScriptedError, ScriptedStage
 from stageflow.testing.sinks import SinkBrokenError, check_sink
+from stageflow.testing.stores import StoreBrokenError, check_run_archive, check_run_store
 
 __all__ = [
     "SCRIPTS",
@@ -35,13 +38,17 @@ __all__ = [
     "ScriptedError",
     "ScriptedStage",
     "SinkBrokenError",
+    "StoreBrokenError",
     "VirtualEventLoop",
     "check_associativity",
     "check_attachment",
     "check_cancellation",
+    "check_durable_store",
     "check_failure",
     "check_identity",
     "check_interceptor",
+    "check_run_archive",
+    "check_run_store",
     "check_sink",
     "explore",
     "loop_time",

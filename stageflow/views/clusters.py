@@ -16,6 +16,7 @@ class Clusters:
         self._scope_names = [filled(name, ()) for name in atlas.scope_names]
         self._clusters: dict[str, DiagramCluster] = {}
         self._names: dict[str, str] = {}  # of each, its full name
+        self._entered: dict[tuple[int, str], str] = {}  # by naming scope and the cluster around
 
     def all(self) -> tuple[DiagramCluster, ...]:
         """The clusters, the outer before the inner."""
@@ -47,14 +48,15 @@ class Clusters:
     def of_scope(self, scope: int, around: str) -> str:
         """The cluster of what is in a naming scope, in a plan that is in a cluster."""
         chain: list[int] = []
-        while scope > 0:
+        while scope > 0 and (scope, around) not in self._entered:
             chain.append(scope)
             scope = self._scopes[scope]
+        found = self._entered.get((scope, around), around)
         for inner in reversed(chain):
-            around = self._entered(inner, around)
-        return around
+            found = self._entered[inner, around] = self._enter(inner, found)
+        return found
 
-    def _entered(self, scope: int, around: str) -> str:
+    def _enter(self, scope: int, around: str) -> str:
         """The cluster that a pipeline's name stands for: one that is around already, or one more."""
         name, outer = self._scope_names[scope], around
         while outer:

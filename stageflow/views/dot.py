@@ -7,7 +7,7 @@ from typing import Final
 
 from stageflow.core.stage import StageKind
 from stageflow.graph.diagram import Diagram, DiagramCluster, DiagramNode
-from stageflow.views.words import cluster_lines, contents, node_lines
+from stageflow.views.words import cluster_lines, contents, node_lines, printable
 
 _FORMS: Final = {
     StageKind.TRANSFORM: "box",
@@ -72,5 +72,4 @@ def _quoted(lines: Iterable[str]) -> str:
 
 def _escaped(line: str) -> str:
     """A line as Graphviz reads it back: it knows backslashes and HTML's entities also inside quotes."""
-    shown = "".join([c if c.isprintable() else "\ufffd" for c in line])
-    return shown.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+    return printable(line).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")

@@ -8,7 +8,7 @@ from typing import Final
 
 from stageflow.core.stage import StageKind
 from stageflow.graph.diagram import Diagram, DiagramCluster, DiagramNode
-from stageflow.views.words import cluster_lines, contents, node_lines
+from stageflow.views.words import cluster_lines, contents, node_lines, printable
 
 _FORMS: Final = {
     StageKind.TRANSFORM: ("[", "]"),
@@ -65,13 +65,9 @@ def _edges(diagram: Diagram, numbers: dict[str, str]) -> Iterator[str]:
 
 def _quoted(lines: Iterable[str]) -> str:
     """Lines of text as one label; never an empty one, which Mermaid refuses."""
-    text = "<br/>".join(["".join(map(_escaped, line)) for line in lines])
+    text = "<br/>".join(["".join(map(_escaped, printable(line))) for line in lines])
     return f'"{text}"' if text.strip() else '" "'
 
 
 def _escaped(character: str) -> str:
-    if character in _PLAIN or (character.isprintable() and not character.isascii()):
-        return character
-    if not character.isprintable():
-        return "\ufffd"
-    return f"#{ord(character)};"
+    return character if character in _PLAIN or not character.isascii() else f"#{ord(character)};"

@@ -110,7 +110,8 @@ class Scribe:
         elif len(body.names) == 1:  # one stage in several wrappers: they are its own
             return (yield Visit(body, visit.feed, visit.cluster, around))
         else:
-            own = of_wires(body) if isinstance(shape, Step | Union) else own
+            if isinstance(shape, Step | Union):
+                name = own = of_wires(body)
             cluster = self.clusters.add(name, ClusterKind.PIPELINE, visit.cluster, own, around)
         return (yield Visit(body, visit.feed, cluster))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from stageflow.graph.diagram import Diagram, DiagramCluster, DiagramNode
-from stageflow.views.words import Entry, changes, cluster_title, contents, signature
+from stageflow.views.words import Entry, changes, cluster_title, contents, printable, signature
 
 _BRANCH: Final = ("├─ ", "└─ ", "│  ", "   ")
 
@@ -21,10 +21,10 @@ def to_tree(diagram: Diagram) -> str:
     ├─ words
     └─ total  ← words
     """
-    head = _shown(diagram.name)
+    head = diagram.name
     if diagram.input or diagram.output:
         head = f"{head}  {diagram.input or '?'} → {diagram.output or '?'}"
-    return "\n".join([head, *_lines(diagram)])
+    return "\n".join([printable(head), *_lines(diagram)])
 
 
 def _lines(diagram: Diagram) -> Iterator[str]:
@@ -42,7 +42,7 @@ def _lines(diagram: Diagram) -> Iterator[str]:
             stems.pop()
             continue
         branch, stem = (_BRANCH[1], _BRANCH[3]) if at in last else (_BRANCH[0], _BRANCH[2])
-        yield "".join([*stems, branch]) + _shown(_text(what, follows))
+        yield "".join([*stems, branch]) + printable(_text(what, follows))
         if isinstance(what, DiagramCluster):
             stems.append(stem)
 
@@ -66,8 +66,3 @@ def _text(what: DiagramNode | DiagramCluster, follows: dict[str, list[str]]) -> 
         return f"{cluster_title(what)}{beside}"
     types = f"  {signature(what)}" if signature(what) else ""
     return f"{what.label}{types}{beside}" + (f"  ← {', '.join(follows[what.id])}" if follows[what.id] else "")
-
-
-def _shown(text: str) -> str:
-    """The text on one line, without what a terminal would act on."""
-    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])

@@ -10,6 +10,11 @@ from stageflow.graph.diagram import ClusterKind, Diagram, DiagramCluster, Diagra
 Entry: TypeAlias = DiagramNode | DiagramCluster | None  # None closes the cluster that was opened last
 
 
+def printable(text: str) -> str:
+    """The text on one line, with a backslash's word for what a terminal or a page would act on."""
+    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
+
+
 def signature(node: DiagramNode) -> str:
     """What a stage takes and gives; empty where it says neither."""
     return f"{node.input or '?'} → {node.output or '?'}" if node.input or node.output else ""
