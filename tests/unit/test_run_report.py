@@ -224,7 +224,7 @@ def test_a_report_is_made_of_what_a_store_kept() -> None:
         "no such page",
         9000,
     )
-    assert [each.name for each in report.stages] == ["len", "quick[1]", "quick[0]", "refuse"]
+    assert [each.name for each in report.stages] == ["len", "quick[0]", "quick[1]", "refuse"]
     assert [(each.kind, each.start_ms) for each in report.stages[:2]] == [("transform", 0), ("transform", 1000)]
     assert report.critical == ("len", "quick[1]", "refuse")
     assert report.correlation == (("tenant", "acme"),)

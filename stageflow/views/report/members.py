@@ -11,6 +11,15 @@ from stageflow.views.report.drawing import Drawing, DrawnNode
 _NUMBER = re.compile(r"\[(\d+)\]")
 
 
+def numbers_of(name: str) -> tuple[int, ...]:
+    """The numbers of the items that a stage is inside of, outermost first.
+
+    >>> numbers_of("site[2].fetch[7]")
+    (2, 7)
+    """
+    return tuple(int(found) for found in _NUMBER.findall(name))
+
+
 @final
 class Members:
     """Which stages of a run belong to which node, and which stages each of them follows."""
@@ -33,10 +42,7 @@ class Members:
         number = self._named.get(template)
         if number is not None:
             self._nodes[name] = number
-            self._items[number].append((self._numbers(name), name))
-
-    def _numbers(self, name: str) -> tuple[int, ...]:
-        return tuple(int(found) for found in _NUMBER.findall(name))
+            self._items[number].append((numbers_of(name), name))
 
     def node(self, name: str) -> int:
         """The number of the node of a stage; -1 where the graph has none."""
@@ -51,7 +57,7 @@ class Members:
         node = self._nodes.get(name)
         if node is None:
             return
-        items = self._numbers(name)
+        items = numbers_of(name)
         for before in self._stages_before(node):
             shared = _shared(self._drawing.nodes[before], self._drawing.nodes[node])
             yield from (other for numbers, other in self._items[before] if numbers[:shared] == items[:shared])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import cast
 
 from stageflow.core.output import StageEvent
 from stageflow.errors import StageError
@@ -11,12 +12,12 @@ from stageflow.ports import RunRecord, StageRecord
 from stageflow.views.report.data import ErrorText, ReportData, StageEntry
 from stageflow.views.report.drawing import Drawing
 from stageflow.views.report.heard import Heard
-from stageflow.views.report.members import Members
+from stageflow.views.report.members import Members, numbers_of
 from stageflow.views.report.outcome import AnyPipeline, called, critical_of, drawn
 from stageflow.views.report.texts import error_text, milliseconds
 
 Decode = Callable[[StageRecord], StageError | None]
-_NO_ID = frozenset({"pipeline", "reason", "error", "error_type"})  # what the executor keeps beside ids
+_NO_ID = frozenset({"pipeline", "reason", "error", "error_type"})  # what the executor keeps among ids
 
 
 def stored_report(
@@ -36,7 +37,7 @@ def stored_report(
         events: what was kept of its events, if anything.
         decode: makes the error of a failed stage's record again; without it the page says only that it failed.
     """
-    ids = {name: str(id) for name, id in run.metadata.items() if name not in _NO_ID}
+    ids = _ids(run.metadata)
     heard = Heard(events, str(run.run_id), run.created_at, ids)
     drawing = drawn(pipeline)
     latest = {record.path: record for record in records}
@@ -57,6 +58,17 @@ def stored_report(
         correlation=tuple(ids.items()),
         events=heard.of_run,
     )
+
+
+def _ids(metadata: Mapping[str, object]) -> dict[str, str]:
+    """The correlation of a run: in one entry where its stages are kept too, else among what else is kept of it."""
+    together = metadata.get("correlation")
+    if not isinstance(together, Mapping):
+        return {name: id for name, id in metadata.items() if isinstance(id, str) and name not in _NO_ID}
+    found = cast("Mapping[str, object]", together)
+    extra = found.get("extra")
+    ids = {**found, **(cast("Mapping[str, object]", extra) if isinstance(extra, Mapping) else {})}
+    return {name: id for name, id in ids.items() if isinstance(id, str)}
 
 
 class _Kinds:
@@ -107,6 +119,6 @@ def _waiting(drawing: Drawing, kept: Mapping[str, StageRecord], status: str) -> 
 
 
 def _in_order(stages: tuple[StageEntry, ...], drawing: Drawing) -> tuple[StageEntry, ...]:
-    """The stages in graph order, as a report has them."""
+    """The stages in graph order, the items of an ``.each`` by their numbers."""
     members = Members(drawing, (stage.name for stage in stages))
-    return tuple(sorted(stages, key=lambda stage: members.node(stage.name)))
+    return tuple(sorted(stages, key=lambda stage: (members.node(stage.name), numbers_of(stage.name))))
