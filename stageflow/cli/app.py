@@ -42,6 +42,10 @@ Kept = Annotated[str, typer.Option("--store", metavar="FILE", envvar="STAGEFLOW_
 MaybeKept = Annotated[str | None, typer.Option("--store", metavar="FILE", envvar="STAGEFLOW_STORE", help=_STORE)]
 
 
+_LEASE = "Seconds after which somebody else may resume the run of a process that was killed."
+Lease = Annotated[float, typer.Option("--lease", min=0.1, help=_LEASE)]
+
+
 class Form(StrEnum):
     """How a graph is printed."""
 
@@ -69,6 +73,7 @@ def run(
     on_failure: Annotated[OnFailure, typer.Option(help="What the first failure does.")] = OnFailure.CANCEL,
     deadline: Annotated[float | None, typer.Option(min=0.001, help="Seconds after which the run is cancelled.")] = None,
     max_concurrency: Annotated[int | None, typer.Option(min=1, help="How many stages may run at once.")] = None,
+    lease: Lease = 30.0,
     progress: Progress = True,
     json: Json = False,
     traceback: Trace = False,
@@ -85,6 +90,7 @@ def run(
         on_failure.value,
         deadline,
         max_concurrency,
+        lease,
         progress,
         json,
         traceback,
@@ -96,25 +102,29 @@ def run(
 def resume(
     run: RunId,
     target: Target,
-    store: Kept,
+    store: MaybeKept = None,
     repeat: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="A stage that was cut off and may run again.")
     ] = None,
     skip: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="A stage that was cut off and counts as skipped.")
     ] = None,
+    runner: Given = None,
+    lease: Lease = 30.0,
     progress: Progress = True,
     json: Json = False,
     traceback: Trace = False,
 ) -> None:
     """Goes on with a run of a store where it was left, with the pipeline that it is a run of."""
     graph = graph_of(found(target), target)
-    run_id = history.resolved(store, run)
+    run_id = history.meant(run, None if runner is not None else store)
     decisions = (
         *[Decision.repeat(stage) for stage in repeat or ()],
         *[Decision.skip(stage, "skipped by hand") for stage in skip or ()],
     )
-    options = executing.Options(store, progress=progress, json=json, trace=traceback)
+    options = executing.Options(
+        None if runner else store, runner, lease=lease, progress=progress, json=json, trace=traceback
+    )
     raise typer.Exit(executing.resume(graph, run_id, decisions, options))
 
 

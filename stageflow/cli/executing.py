@@ -46,6 +46,7 @@ class Options:
         policy: what the first failure does.
         deadline: seconds after which it is cancelled.
         concurrency: how many stages may run at once.
+        lease: for how many seconds after it was last heard of nobody else may resume the run.
         progress: whether progress is shown.
         json: whether the outcome is printed as JSON.
         trace: whether the traceback of a defect is printed.
@@ -56,6 +57,7 @@ class Options:
     policy: Policy = "cancel"
     deadline: float | None = None
     concurrency: int | None = None
+    lease: float = 30.0
     progress: bool = True
     json: bool = False
     trace: bool = False
@@ -128,6 +130,7 @@ def _runner(options: Options, sink: ProgressSink | None) -> AnyRunner:
         on_failure=options.policy,
         max_concurrency=options.concurrency,
         deadline=options.deadline,
+        lease_seconds=options.lease,
     )
 
 

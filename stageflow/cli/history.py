@@ -21,9 +21,20 @@ from stageflow.views.progress.picture import duration
 _T = TypeVar("_T")
 
 
-def resolved(where: str, given: str) -> UUID:
-    """The id of the run that is meant."""
-    return _asked(where, lambda store: run_of(store, given)).run_id
+def meant(given: str, where: str | None) -> UUID:
+    """The id of the run that is meant.
+
+    Args:
+        given: the id, or how it begins.
+        where: the store to look in; None where a runner has its own, and then the id has to be whole.
+    """
+    if where is not None:
+        return _asked(where, lambda store: run_of(store, given)).run_id
+    try:
+        return UUID(given)
+    except ValueError:
+        whole = "Give the whole id, or the store that it is in: --store FILE."
+        raise CommandError(f"{given!r} is not the id of a run. {whole}") from None
 
 
 def show_runs(where: str, status: str | None, pipeline: str | None, limit: int, *, json: bool) -> ExitCode:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
 from returns.result import Failure
 
 from stageflow.cli.exit_codes import CommandError
 from stageflow.codec import Codec
 from stageflow.durable.chart import input_type
+from stageflow.errors import CodecError
 from stageflow.graph.executor import AnyGraph
 from stageflow.views.type_names import type_name
 
@@ -32,10 +34,22 @@ def decoded(given: str | None, graph: AnyGraph) -> object:
     data = b"null" if given is None else _read(given)
     value = Codec().decode(data, wanted)
     if isinstance(value, Failure):
-        text = data.decode(errors="replace")
-        short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-        raise CommandError(f'The input does not fit "{graph.name}". {value.failure()}\n  It was: {short}{_hint(text)}')
+        raise CommandError(_refused(data, graph.name, type_name(wanted) or "JSON", value.failure()))
     return value.unwrap()
+
+
+def _refused(data: bytes, name: str, wanted: str, error: CodecError) -> str:
+    """What is wrong with an input, and what it was."""
+    text = data.decode(errors="replace")
+    short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    try:
+        msgspec.json.decode(data)
+    except msgspec.DecodeError as broken:
+        hint = f" A text is JSON in quotes: --input '\"{text}\"'." if _words(text) else ""
+        return f'"{name}" takes {wanted} as JSON, and the input is no JSON: {broken}.{hint}\n  It was: {short}'
+    # The codec goes on to tell how recorded data may have come to this, which is not about an input.
+    what = str(error).partition(" It was encoded")[0].partition(": ")[2]
+    return f'"{name}" takes {wanted}, which the input does not fit: {what}\n  It was: {short}'
 
 
 def _read(given: str) -> bytes:
@@ -50,6 +64,6 @@ def _read(given: str) -> bytes:
         raise CommandError(f"The input cannot be read from {path}: {error.strerror}.") from None
 
 
-def _hint(text: str) -> str:
-    """What to write instead, where a text was given without its quotes."""
-    return f"\n  A text is JSON in quotes: --input '\"{text}\"'" if text.strip().replace(" ", "").isalnum() else ""
+def _words(text: str) -> bool:
+    """Whether it seems to be a text without its quotes."""
+    return bool(text) and not set(text) & set("{}[]\"'\\")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from stageflow.cli.exit_codes import ExitCode
@@ -23,7 +23,7 @@ class Interrupts:
         self.count = 0
 
     @contextmanager
-    def stopping(self, cancel: Callable[[], object], leave: Callable[[], object]) -> Iterator[None]:
+    def stopping(self, cancel: Callable[[], object], leave: Callable[[], object]) -> Generator[None]:
         """Until the block ends, Ctrl-C cancels; pressed again, it leaves the process.
 
         Args:

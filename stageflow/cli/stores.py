@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -37,7 +37,7 @@ def store_at(where: str, *, make: bool = False) -> Store:
 
 
 @asynccontextmanager
-async def opened(where: str) -> AsyncIterator[Store]:
+async def opened(where: str) -> AsyncGenerator[Store]:
     """The store at a place, closed in the end.
 
     Raises:
