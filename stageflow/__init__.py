@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from stageflow.graph.driving import drive_with
+from stageflow.graph.above import give
 
 if TYPE_CHECKING:
     from stageflow.context.inputs import StageFunction, StageInputs
@@ -115,7 +115,12 @@ else:
         return sorted({*globals(), *_MODULES})
 
 
-drive_with("stageflow.running.runner:drive")
+give(
+    driver="stageflow.running.runner:drive",
+    drawing="stageflow.views.drawing",
+    durability="stageflow.durable.durability:JournaledRuns",
+    placing="stageflow.engines.sending:Sent",
+)
 
 __all__ = [
     "AnyPortKey",

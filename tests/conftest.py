@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from stageflow import PipelineTimer
+from tests.drawn import INSTALL as DIAGRAMS
+from tests.drawn import DotGraph, MermaidParser, read_dot
 from tests.services import INSTALL, PostgresServer
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -85,11 +88,11 @@ def told() -> Told:
     return Told()
 
 
-def _missing(what: str) -> None:
+def _missing(what: str, install: str = INSTALL) -> None:
     """Leaves a test out, or fails it where .ci/run says that everything has to be there."""
     if os.environ.get("STAGEFLOW_REQUIRE_SERVICES"):
-        pytest.fail(f"{what} is not on this machine. {INSTALL}")
-    pytest.skip(f"{what} is not on this machine. {INSTALL}")
+        pytest.fail(f"{what} is not on this machine. {install}")
+    pytest.skip(f"{what} is not on this machine. {install}")
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +105,25 @@ def postgres() -> Iterator[PostgresServer]:
     server.start()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def mermaid() -> Iterator[MermaidParser]:
+    """Mermaid's own parser."""
+    parser = MermaidParser.installed()
+    if parser is None:
+        _missing("Mermaid's parser", DIAGRAMS)
+        return
+    with parser:
+        yield parser
+
+
+@pytest.fixture(scope="session")
+def graphviz() -> Callable[[str], DotGraph]:
+    """What Graphviz makes of DOT text."""
+    if shutil.which("dot") is None:
+        _missing("Graphviz", DIAGRAMS)
+    return read_dot
 
 
 # What the library does not do yet, each with its reason; strict, so that who mends one has to take it off the list.

@@ -1,12 +1,10 @@
-"""Runs that survive the death of their process: what a `Runner` with a durable store does. Needs msgspec.
+"""Runs that survive the death of their process: what a `Runner` with a durable store does. Needs msgspec."""
 
-Importing it is enough, and the stores of `stageflow.stores` do so.
-"""
+from importlib.util import find_spec
 
-from stageflow.durable.durability import JournaledRuns
+if find_spec("msgspec") is None:
+    raise ImportError("Durable runs need msgspec: pip install 'stageflow[sqlite]'", name="msgspec")
+
 from stageflow.running.decision import Decision
-from stageflow.running.durability import made_durable_by
 
 __all__ = ["Decision"]
-
-made_durable_by(JournaledRuns)

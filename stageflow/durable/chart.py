@@ -59,7 +59,7 @@ class Chart:
         problems |= {_same(key): None for key in by_key if key_of(key) != key and key_of(key) in by_key}
         if problems:
             raise PipelineValidationError(tuple(problems))
-        return Chart(graph.atlas, _input(graph.shape), cells, by_key)
+        return Chart(graph.atlas, input_type(graph.shape), cells, by_key)
 
     def cell(self, ledger: Ledger, slot: int) -> Cell:
         """The place of a stage of an execution."""
@@ -98,7 +98,7 @@ def key_of(path: str) -> str:
     return path.partition("[")[0] if path.startswith("~") else _NUMBERS.sub("[]", path)
 
 
-def _input(shape: Shape) -> object:
+def input_type(shape: Shape) -> object:
     """The declared type of a pipeline's input: that of a stage which takes it, where the pipeline does not say."""
     found = declared(shape).input
     while found is object and isinstance(shape, Step | Returning):

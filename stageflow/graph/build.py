@@ -81,6 +81,7 @@ def laid_out(shape: Shape) -> Result[Atlas, PipelineValidationError]:
         named=tables.named,
         enclosing=tuple(tables.enclosing),
         scopes=tuple(tables.scopes),
+        scope_names=tuple(tables.scope_names),
         plans=tuple([tables.plans[number] for number in range(len(tables.plans))]),
         hiding=frozenset(tables.hiding),
         requires=tuple(tables.requires.items()),
@@ -248,7 +249,7 @@ class _Layout:
         if not rename.strip():
             self._tables.problem(say.blank_name(rename))
         name = visit.naming.full(rename)
-        inside = Naming(prefix=f"{name}.", scope=self._tables.scope(visit.naming.scope))
+        inside = Naming(prefix=f"{name}.", scope=self._tables.scope(visit.naming.scope, name))
         source = yield visit._replace(naming=inside)
         if source is not None:
             self._tables.name(name, self._at(visit, source))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, cast, final
 
 from returns.result import Failure, Result, Success
@@ -11,8 +11,9 @@ from typing_extensions import Never, TypeVar, override
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.stage import Shape
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
+from stageflow.graph.above import given
 from stageflow.graph.build import laid_out
-from stageflow.graph.driving import driving
+from stageflow.graph.diagram import Diagram, drawing
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.plan import Atlas
 
@@ -54,6 +55,14 @@ class UnifiedStageGraph(Generic[_I, _O, _E]):
         """The names of the outermost stages, in graph order: topological, ties by declaration."""
         return self._atlas.root.names
 
+    def diagram(self) -> Diagram:
+        """What the graph looks like, as data: `stageflow.views` draws it."""
+        return drawing().described(self._shape, self._atlas)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:  # noqa: ARG002  (a notebook gives them)
+        """The diagram, in a notebook."""
+        return drawing().bundle(self.diagram())
+
     def __len__(self) -> int:
         return len(self._atlas.root.names)
 
@@ -78,7 +87,7 @@ Driver = Callable[[AnyGraph, object, PipelineContext | None], Awaitable[Outcome]
 
 def driver() -> Driver:
     """What runs graphs."""
-    return cast("Driver", driving())
+    return cast("Driver", given("driver"))
 
 
 def built(shape: Shape) -> Result[AnyGraph, PipelineValidationError]:

@@ -108,6 +108,7 @@ class Tables:
         self.named: dict[str, Place] = {}
         self.enclosing: list[tuple[int, int]] = [(0, -1)]
         self.scopes: list[int] = [-1]
+        self.scope_names: list[str] = [""]
         self.requires: dict[AnyPortKey, str] = {}
         self.readers: list[tuple[Leaf, Level, int]] = []
         self.absorbs = False
@@ -143,9 +144,10 @@ class Tables:
         self.plans[level.number] = plan
         return plan
 
-    def scope(self, around: int) -> int:
+    def scope(self, around: int, name: str) -> int:
         """A new naming scope inside another."""
         self.scopes.append(around)
+        self.scope_names.append(name)
         return len(self.scopes) - 1
 
     def put(self, shape: Shape, place: Place) -> None:

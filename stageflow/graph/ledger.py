@@ -131,6 +131,10 @@ class Ledger:
         """What stands inside the wrappers of a stage."""
         return self._cores[0 if self.each else slot]
 
+    def settled(self) -> int:
+        """How many stages have ended by now."""
+        return len(self.states) - self.states.count(None)
+
     @property
     def whole_items(self) -> bool:
         """Whether each item is one stage, run without an execution of its own."""

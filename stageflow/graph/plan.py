@@ -94,6 +94,7 @@ class Atlas:
         named: the same by name.
         enclosing: of each plan, the plan around it and the number of the stage there; of the root, itself and -1.
         scopes: of each naming scope, the one around it; of the outermost, -1.
+        scope_names: of each naming scope, the name that it stands under.
         plans: every plan, by number.
         hiding: the plans in which a stage may have no output although the stage around them is OK.
         requires: the ports that stages declare, with the first stage that does.
@@ -106,6 +107,7 @@ class Atlas:
     named: Mapping[str, Place]
     enclosing: tuple[tuple[int, int], ...]
     scopes: tuple[int, ...]
+    scope_names: tuple[str, ...]
     plans: tuple[Plan, ...]
     hiding: frozenset[int]
     requires: tuple[tuple[AnyPortKey, str], ...]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeGuard
+from typing import Protocol, TypeGuard, cast
 from uuid import UUID
 
 from returns.result import Result
 
 from stageflow.errors import CodecError, StageError
+from stageflow.graph.above import given
 from stageflow.graph.executor import AnyGraph
 from stageflow.graph.run import Run, Wrapping
 from stageflow.ports import CorrelationIds, DurableStore, RunStore
@@ -113,23 +114,10 @@ def is_journal(store: RunStore | None) -> TypeGuard[DurableStore]:
     return all(hasattr(store, name) for name in ("begin", "end", "record", "load", "acquire_lease", "renew", "release"))
 
 
-_makers: list[Making] = []  # one, given once by `stageflow.durable`
-
-
-def made_durable_by(maker: Making) -> None:
-    """Says what makes runs durable: a lower layer cannot import a higher one, so that one gives itself."""
-    _makers[:] = [maker]
-
-
 def durability(store: DurableStore, codec: ValueCodec | None, lease_seconds: float) -> Durability:
     """What makes runs durable with this store.
 
     Raises:
-        RuntimeError: nothing has said how.
+        ImportError: msgspec is not installed.
     """
-    if not _makers:
-        raise RuntimeError(
-            f"{type(store).__name__} keeps a journal, which needs stageflow.durable: pip install 'stageflow[sqlite]' "
-            "and `import stageflow.durable` before the Runner is made; the stores of stageflow.stores do that."
-        )
-    return _makers[0](store, codec, lease_seconds)
+    return cast("Making", given("durability"))(store, codec, lease_seconds)

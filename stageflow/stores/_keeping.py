@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
-import stageflow.durable  # noqa: F401  # pyright: ignore[reportUnusedImport]  # makes a runner's runs durable
 import stageflow.stores._operations as operations
 from stageflow.ports import Lease, RunRecord, StageRecord
 from stageflow.stores._operations import Operation

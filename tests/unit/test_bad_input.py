@@ -53,11 +53,9 @@ from stageflow import (
     skip,
     stage,
 )
-from stageflow.engines import LocalEngine
 from stageflow.graph import problems
 from stageflow.graph.leaf import located
 from stageflow.graph.scheduler import Scheduler, Topology
-from stageflow.running import durability, placing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "errors"
 CLOCK: PortKey[object] = PortKey("clock")
@@ -468,16 +466,6 @@ async def resuming_without_a_durable_store():
     return await Runner().resume(fetch, UUID(int=1))
 
 
-@case(where="KeepsAll", fix="import stageflow.durable")
-def durable_store_without_what_makes_runs_durable():
-    class KeepsAll:
-        record = load = acquire_lease = renew = release = begin = end = None
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durability, "_makers", [])
-        return Runner(store=KeepsAll())
-
-
 @case(where="'fetch' is a stage already", fix="in the decorator that makes it")
 def effects_of_what_is_a_stage_already():
     return stage(effects="once")(fetch)
@@ -616,16 +604,6 @@ async def asking_for_events_too_late():
 @case(where="module 'stageflow'", fix="Pipelin")
 def name_that_is_not_public():
     return getattr(stageflow, "Pipelin")  # noqa: B009  (a checker refuses the attribute)
-
-
-@case(where="stageflow.engines", fix="is imported")
-def sending_without_engines():
-    placing_with = placing._placing[:]
-    placing._placing.clear()
-    try:
-        return placing.placed(LocalEngine(), fetch.graph())
-    finally:
-        placing._placing[:] = placing_with
 
 
 @case(where="Placement(attempts=0)", fix="at least 1 attempt")

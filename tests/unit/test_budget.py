@@ -22,6 +22,8 @@ OUTSIDE = {
     "codec",
     "config",
     "durable",
+    "views",
+    "cli",
 }  # extras, which the core never imports
 DOORS = {"graph/plain.py"}  # compatibility, one file each
 BARE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

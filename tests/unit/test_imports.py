@@ -72,7 +72,7 @@ def test_importing_loads_next_to_nothing_and_a_name_what_it_needs() -> None:
         return {name for name in loaded_after(code) if name.startswith("stageflow.")}
 
     run = "from stageflow.pipeline.functions import lift\nasyncio.run(lift(len).run(''))"
-    assert own("import stageflow") == {"stageflow.graph", "stageflow.graph.driving"}
+    assert own("import stageflow") == {"stageflow.graph", "stageflow.graph.above"}
     assert "stageflow.interceptors.retry" not in own("from stageflow import Pipeline, Stage, StageOutput")
     assert "stageflow.running.runner" in own(f"import asyncio\n{run}")
 
@@ -85,7 +85,7 @@ def test_what_a_checker_sees_and_what_is_imported_late_are_the_same() -> None:
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("stageflow.")
         for alias in node.names
     }
-    late = {**stageflow._MODULES, "drive_with": "stageflow.graph.driving"}
+    late = {**stageflow._MODULES, "give": "stageflow.graph.above"}
     assert late == seen
     assert set(stageflow.__all__) == set(stageflow._MODULES)
 
