@@ -35,7 +35,6 @@ from stageflow import (
     StageTimeoutError,
 )
 from stageflow.errors import LeaseHeldError
-from stageflow.observability.propagation import continued
 
 
 def status_of(error: OrderError | StageExecutionError) -> HTTPStatus:
@@ -76,8 +75,7 @@ class OrderApi:
     async def put(self, order_id: UUID, order: Order, request: Request) -> Response:
         """Places an order, or goes on with it."""
         correlation = correlation_of(request.headers)
-        with continued(request.headers):
-            response = answer(await self._desk.place(order_id, order, correlation))
+        response = answer(await self._desk.place(order_id, order, correlation))
         response.headers[REQUEST_ID] = str(correlation.request_id)
         return response
 
@@ -102,7 +100,7 @@ def application(desk: OrderDesk) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        with tracing():
+        with tracing():  # FastAPI makes a span of each request, below its caller's; an order's span is below that
             async with desk.opened():
                 yield
 

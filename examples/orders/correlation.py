@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from uuid import UUID, uuid4
 
+from opentelemetry import trace
+
 from stageflow import CorrelationIds
 
 REQUEST_ID, TRACEPARENT = "x-request-id", "traceparent"
@@ -21,8 +23,14 @@ def correlation_of(headers: Mapping[str, str]) -> CorrelationIds:
     >>> ids.trace_id
     '4bf92f3577b34da6a3ce929d0e0e4736'
     """
-    traced = _W3C.match(headers.get(TRACEPARENT, ""))
-    return CorrelationIds(request_id=_request_id(headers), trace_id=traced[1] if traced else None)
+    return CorrelationIds(request_id=_request_id(headers), trace_id=_trace_id(headers))
+
+
+def _trace_id(headers: Mapping[str, str]) -> str | None:
+    if traced := _W3C.match(headers.get(TRACEPARENT, "")):
+        return traced[1]
+    span = trace.get_current_span().get_span_context()  # that of the request, where no caller has one
+    return trace.format_trace_id(span.trace_id) if span.is_valid else None
 
 
 def _request_id(headers: Mapping[str, str]) -> UUID:

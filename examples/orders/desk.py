@@ -15,6 +15,7 @@ from examples.orders.ports import PAYMENTS, STOCK, Payments, Stock
 from examples.orders.words import Confirmation, Order
 from stageflow import (
     CorrelationIds,
+    LoggingInterceptor,
     PipelineContext,
     PipelineResult,
     Runner,
@@ -55,7 +56,7 @@ class OrderDesk:
         self._lease_seconds = lease_seconds
         ports = StagePorts().provide(STOCK, stock).provide(PAYMENTS, payments)
         plain = Runner(store=store, ports=ports, max_concurrency=AT_ONCE, lease_seconds=lease_seconds)
-        self._runner = plain.using(TracingInterceptor())
+        self._runner = plain.using(LoggingInterceptor()).using(TracingInterceptor())
 
     async def place(self, order_id: UUID, order: Order, correlation: CorrelationIds) -> OrderOutcome:
         """What becomes of an order. One that was placed before is gone on with, and what it said first counts."""

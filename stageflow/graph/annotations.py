@@ -50,8 +50,7 @@ def gives(shape: Shape, known: Known) -> object:
     while True:
         match shape:
             case Leaf(function=function, lifted=lifted):
-                maker: object = getattr(function, "build", function)  # what `.into` was given
-                return maker if isinstance(maker, type) else _given(_hints(maker, known), lifted=lifted)
+                return _given(_hints(function, known), lifted=lifted)
             case Identity(type=given):
                 return given
             case Then(second=inner) | Named(inner=inner) | Returning(output=inner):
