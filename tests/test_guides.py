@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-GUIDES = [Path(__file__).parents[1] / "docs" / "guides" / f"{name}.md" for name in ("codec-and-config",)]
+GUIDES = [Path(__file__).parents[1] / "docs" / "guides" / f"{name}.md" for name in ("codec-and-config", "scaling-out")]
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<printed>.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
 
