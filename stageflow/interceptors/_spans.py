@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextvars import Token
 from functools import lru_cache
-from importlib.metadata import version
 from itertools import islice
 from typing import TypeAlias, cast
 from weakref import WeakKeyDictionary
@@ -19,6 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from returns.result import Failure, Result, Success
 from typing_extensions import override
 
+from stageflow._version import __version__
 from stageflow.context.inputs import StageInputs
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageStatus
@@ -42,7 +42,7 @@ _MADE: WeakKeyDictionary[Run, dict[Key, SpanContext]] = WeakKeyDictionary()
 @lru_cache(maxsize=8)
 def tracer(provider: TracerProvider | None) -> Tracer:
     """The library's tracer of a provider; of the application's one, whenever that is set, where None."""
-    return trace.get_tracer("stageflow", version("stageflow"), provider)
+    return trace.get_tracer("stageflow", __version__, provider)
 
 
 def is_live(provider: TracerProvider | None) -> bool:
