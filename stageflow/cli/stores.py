@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 from stageflow.cli.exit_codes import CommandError, ExitCode
 from stageflow.errors import RunStoreError
 from stageflow.ports import RunRecord
-from stageflow.stores import PostgresRunStore, SqliteRunStore
+from stageflow.stores import SqliteRunStore
+
+if TYPE_CHECKING:
+    from stageflow.stores import PostgresRunStore
 
 Store: TypeAlias = "SqliteRunStore | PostgresRunStore"
 _LOOKED_AT = 1000  # runs among which the start of an id is looked for
@@ -25,15 +28,23 @@ def store_at(where: str, *, make: bool = False) -> Store:
         make: whether a file is made where there is none.
 
     Raises:
-        CommandError: there is no such file.
+        CommandError: there is no such file, or the server needs an extra that is not installed.
     """
     if where.startswith(("postgresql://", "postgres://")):
-        return PostgresRunStore(where)
+        return _on_server(where)
     if not make and not Path(where).exists():
         raise CommandError(f"There is no store at {where}. Give the file that a run was started with: --store FILE.")
     if not Path(where).absolute().parent.is_dir():
         raise CommandError(f"The store {where} cannot be made: there is no folder {Path(where).parent}.")
     return SqliteRunStore(where)
+
+
+def _on_server(dsn: str) -> Store:
+    try:
+        from stageflow.stores import PostgresRunStore  # noqa: PLC0415  (the extra `cli` does without its driver)
+    except ImportError as error:
+        raise CommandError(str(error)) from error
+    return PostgresRunStore(dsn)
 
 
 @asynccontextmanager
