@@ -44,6 +44,7 @@ ABSTRACT: Final[Mapping[object, tuple[type, ...]]] = MappingProxyType(
     }
 )
 _ANY: Final[object] = typing.Any
+_SELF: Final[object] = typing.Self
 _ALIAS: Final[tuple[type[object], ...]] = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
 _QUALIFIERS: Final = (typing.Annotated, typing.Final, Required, NotRequired, ReadOnly, typing.Required)
 
@@ -63,6 +64,7 @@ class Analysis:
         self._fields_of = fields_of
         self._plans: dict[object, Plan] = {}
         self._open: set[object] = set()
+        self._owners: list[object] = []  # the classes whose fields are looked at, for Self
 
     def plan(self, of: object) -> Plan:  # noqa: C901, PLR0912  (one line for each form that a type has)
         """The plan of a type; where it is not known, one that no value fits."""
@@ -81,6 +83,8 @@ class Analysis:
             return Moment(of)
         if of in EXACT:
             return Exact(cast("type", of))
+        if of is _SELF and self._owners:
+            return self.plan(self._owners[-1])
         if isinstance(of, typing.TypeVar):
             return self.plan(of.__bound__ or object)
         if kind is typing.Literal:
@@ -134,7 +138,10 @@ class Analysis:
             owner = next((base for base in kind.__mro__ if name in inspect.get_annotations(base)), kind)
             return put(_bare(hints.get(name, object)), variables.get(owner, {}))
 
-        return tuple(Field(slot, self.plan(typed(slot.name))) for slot in found)
+        self._owners.append(of)
+        fields = tuple(Field(slot, self.plan(typed(slot.name))) for slot in found)
+        self._owners.pop()
+        return fields
 
     def _once(self, of: object, build: Callable[[], Plan]) -> Plan:
         """The plan of what may be inside itself."""
@@ -160,8 +167,6 @@ class Analysis:
         if raised:  # an error says its class by itself
             plans = [plan for plan in plans if plan not in raised]
             plans.append(Raised(of, tuple(kind for plan in raised for kind in plan.kinds), self._fields_of))
-        if len(plans) == 1 and len(plans) == len(arguments) and raised:
-            return plans[0]
         return plans[0] if raised and len(arguments) == len(raised) else tagged(of, plans, none=type(None) in arguments)
 
     def _abstract(self, of: object, kinds: tuple[type, ...], arguments: tuple[object, ...]) -> Plan:

@@ -43,7 +43,7 @@ def fitted(value: object, of: object, *, texts: bool) -> object:
         TypeError: the type is none that configuration has.
     """
     origin, inside = cast("object", typing.get_origin(of)), typing.get_args(of)
-    if origin in (typing.Union, types.UnionType):
+    if origin in _UNIONS:
         return _either(value, inside, texts=texts)
     if origin is typing.Literal:
         return _chosen(value, {str(each): each for each in inside}, texts=texts)
@@ -159,6 +159,7 @@ _DURATION: Final = re.compile(
         )
     )
 )
+_UNIONS: Final[tuple[object, ...]] = (typing.Union, types.UnionType)
 _COLLECTIONS: Final[Mapping[object, Callable[[list[object]], object]]] = MappingProxyType(
     {list: list, tuple: tuple, set: set, frozenset: frozenset, abc.Sequence: tuple}
 )

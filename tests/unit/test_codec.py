@@ -6,18 +6,36 @@ import datetime as dt
 import enum
 import json
 import math
+import os
 import pickle
+import subprocess
+import sys
 import typing
 from collections import OrderedDict, deque, namedtuple
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import InitVar, dataclass, field, fields, is_dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import KW_ONLY, InitVar, dataclass, field, fields, is_dataclass, make_dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, NewType, NotRequired, Optional, TypedDict
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    Protocol,
+    TypedDict,
+)
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -29,6 +47,7 @@ from typing_extensions import Never, TypeAliasType, TypeVar
 from stageflow import CodecError, StageError, StageExecutionError, sealed
 from stageflow.codec import Codec, TypeHook
 
+ROOT = str(Path(__file__).parents[2])
 T = TypeVar("T")
 K = TypeVar("K")
 
@@ -159,6 +178,30 @@ class Grows:
 class Asks:
     text: str
     more: InitVar[int]
+
+
+@dataclass(kw_only=True, slots=True)
+class Chain:
+    value: int
+    before: typing.Self | None = None
+
+
+@dataclass
+class Everything:
+    pages: list[Page | Post]
+    _: KW_ONLY
+    shared: ClassVar[int] = 3
+    fixed: Final[int] = 4
+    mood: Mood | None = None
+
+
+class Quacks(Protocol):
+    def quack(self) -> str: ...
+
+
+class Row(NamedTuple):
+    value: int
+    after: Row | None = None
 
 
 class Point(NamedTuple):
@@ -319,6 +362,11 @@ COMES_BACK: list[tuple[object, object]] = [
     (Frozen({"a": [1], "b": None}), Frozen),
     (Counted([1, 2]), Counted),
     (Half("a", 1), Half),
+    (Chain(value=1, before=Chain(value=2)), Chain),
+    (Everything([Page("a")], mood=Mood.GOOD), Everything),
+    (Page("a"), Page | Quacks),
+    (Row(1, Row(2)), Row),
+    (frozenset({frozenset({1})}), frozenset[frozenset[int]]),
     (Point(1, 2.0), Point),
     (Corner(Page("a"), b"x"), Corner),
     (Bare(1, [2]), Bare),
@@ -401,6 +449,14 @@ IS_REFUSED: list[tuple[object, object]] = [
     (Failure(ValueError()), Result[int, Http]),
     (Http("no", url="a"), Lost),
     (Plain(1), Plain),
+    (Plain(1), Quacks),
+    (Plain(1), Page | Quacks),
+    (iter("ab"), Iterable[str]),
+    (range(3), Sequence[int]),
+    (int, type[int]),
+    (len, object),
+    (3, "Page"),
+    (3, 3),
     (Plain(1), object),
     ((1,), object),
     ([{1}], object),
@@ -634,8 +690,6 @@ def test_a_value_that_nests_too_deep_is_refused() -> None:
 
 
 def test_a_zone_comes_back_as_its_offset_also_while_clocks_go_back() -> None:
-    from zoneinfo import ZoneInfo
-
     moment = dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))
     came = Codec().decode(Codec().encode(moment, dt.datetime).unwrap(), dt.datetime).unwrap()
     assert came.isoformat() == "2026-10-25T02:30:00+01:00"
@@ -685,6 +739,25 @@ def test_a_hook_goes_before_what_the_codec_knows() -> None:
     assert "$[0]" in str(codec.encode([Page("a", "lost")], list[Page]).failure())
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Page | Http, typing.Union[Page, Http]),  # noqa: UP007
+        (Page | Http | Lost | None, typing.Union[Page, Http, Lost, None]),  # noqa: UP007
+        (list[int | None] | list[str], typing.Union[list[Optional[int]], list[str]]),  # noqa: UP007, UP045
+        (Success[int] | Failure[Http | Lost], Result[int, typing.Union[Http, Lost]]),  # noqa: UP007
+    ],
+)
+@pytest.mark.parametrize("value", [Page("a"), Http("no", url="a"), [None], ["a"], Success(1), Failure(Lost("no"))])
+def test_a_type_that_is_written_in_another_way_reads_the_same_data(one, other, value) -> None:
+    match sealed(Codec().encode(value, one)):
+        case Success(data):
+            assert told(Codec().decode(data, other).unwrap()) == told(value)
+            assert Codec().schema_hash(one) == Codec().schema_hash(other)
+        case Failure(_):
+            assert isinstance(Codec().encode(value, other), Failure)
+
+
 class Cloud:
     """Has no equality of its own."""
 
@@ -727,8 +800,6 @@ def test_a_codec_is_a_value() -> None:
 
 
 def test_one_codec_serves_threads_that_meet_a_type_at_once() -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(8) as pool:
         for _ in range(20):
             codec = Codec()
@@ -741,13 +812,15 @@ def test_one_codec_serves_threads_that_meet_a_type_at_once() -> None:
 
 
 def test_the_digest_of_a_schema_is_the_same_in_every_process() -> None:
-    import subprocess
-    import sys
 
     script = "from tests.unit.test_codec import *; print([Codec().schema_hash(of) for _, of in COMES_BACK])"
     printed = {
         subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": ROOT, "PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("1", "2")
     }
@@ -790,3 +863,23 @@ def test_the_digest_of_types_that_differ_differs() -> None:
     digests = {Codec().schema_hash(of) for of in kinds.values()}
     same = {"UserId", "Annotated", "Any", "Optional[Page]", "Texts", "Many", "Result", "list", "dict"}
     assert len(digests) >= len(kinds) - len(same)
+
+
+def test_without_msgspec_the_import_says_what_to_install() -> None:
+
+    hide = "import sys; sys.modules['msgspec'] = None\ntry: import stageflow.codec\nexcept ImportError as e: print(e)"
+    printed = subprocess.run(
+        [sys.executable, "-c", hide],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
+    ).stdout
+    assert printed == "stageflow.codec needs msgspec: pip install 'stageflow[sqlite]'\n"
+
+
+def test_the_schema_of_types_that_share_others_is_linear_in_them() -> None:
+    of: type = Page
+    for _ in range(60):
+        of = make_dataclass("Twice", [("left", of), ("right", of)], frozen=True)
+    assert len(Codec().schema_hash(of)) == 16
