@@ -269,6 +269,23 @@ async def test_where_what_is_around_it_is_tried_again_what_it_gave_stands() -> N
         assert (outcome.value, charged) == ("receipt of a", ["a"])
 
 
+async def test_what_it_gave_in_a_former_process_stands_too_where_what_is_around_it_is_tried_again() -> None:
+    attempts = []
+
+    @stage
+    async def flaky(inputs: StageInputs[str]) -> Result[StageOutput[str], DeclinedError]:
+        attempts.append(inputs.value)
+        return fail(DeclinedError("busy", retryable=True)) if len(attempts) < 4 else ok(inputs.value)
+
+    pipeline = (charge | flaky).using(RetryInterceptor(attempts=2, backoff=0))
+    runner = Runner(store=MemoryRunStore())
+    failed = await runner.run(pipeline, "a")
+    assert isinstance(failed, Failed)
+    outcome = await runner.resume(pipeline, failed.report.run_id)
+    assert isinstance(outcome, Completed)
+    assert (outcome.value, len(attempts), charged) == ("receipt of a", 4, ["a"])
+
+
 async def test_a_store_that_is_lost_as_it_is_to_start_keeps_it_from_running() -> None:
     from stageflow import RunStoreError
 

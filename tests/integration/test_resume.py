@@ -11,6 +11,7 @@ import pytest
 from returns.result import Failure, Result, Success
 
 from stageflow import (
+    Cancelled,
     Completed,
     CorrelationIds,
     Failed,
@@ -24,6 +25,7 @@ from stageflow import (
     StageError,
     StageInputs,
     StageOutput,
+    cancel,
     fail,
     lift,
     ok,
@@ -392,6 +394,42 @@ async def test_a_pipeline_that_is_retried_in_the_resumed_run_runs_whole_again() 
     ran.clear()
     await runner.resume(body, run_id)
     assert ran == ["words", "fetch home", "words"]
+
+
+async def test_a_stage_that_cancelled_the_run_runs_again() -> None:
+    reasons = ["not on sundays"]
+
+    @stage
+    async def picky(inputs: StageInputs[Page]) -> Result[StageOutput[str], StageError]:
+        note("picky")
+        return cancel(reasons.pop()) if reasons else ok(inputs.value.url)
+
+    runner = Runner(store=MemoryRunStore())
+    cancelled = await runner.run(fetch | picky, "home")
+    assert isinstance(cancelled, Cancelled)
+    ran.clear()
+    outcome = await runner.resume(fetch | picky, cancelled.report.run_id)
+    assert isinstance(outcome, Completed)
+    assert (outcome.value, ran, outcome.report.stages["picky"].attempts) == ("home", ["picky"], 2)
+
+
+async def test_a_run_inside_a_run_is_a_run_of_its_own() -> None:
+    runner = Runner(store=MemoryRunStore())
+    inner: list[UUID] = []
+
+    @stage
+    async def outer(inputs: StageInputs[str]) -> Result[StageOutput[int], StageError]:
+        outcome = await runner.run(fetch | words, inputs.value)
+        inner.append(outcome.report.run_id)
+        note("outer")
+        return ok(outcome.value if isinstance(outcome, Completed) else 0)
+
+    broken.append("outer")
+    failed = await runner.run(outer, "home")
+    broken.clear()
+    outcome = await runner.resume(outer, failed.report.run_id)
+    assert isinstance(outcome, Completed)
+    assert (outcome.value, len(set(inner))) == (4, 2)
 
 
 async def test_there_is_no_run_of_that_id() -> None:
