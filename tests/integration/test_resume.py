@@ -20,11 +20,13 @@ from stageflow import (
     RecordingEventSink,
     RetryInterceptor,
     Runner,
+    RunStoreError,
     Skipped,
     Stage,
     StageError,
     StageInputs,
     StageOutput,
+    StageStatus,
     cancel,
     fail,
     lift,
@@ -34,6 +36,7 @@ from stageflow import (
     stage,
 )
 from stageflow.errors import GraphChangedError, LeaseHeldError, ResumeError
+from stageflow.ports import Lease, StageRecord
 from stageflow.stores import MemoryRunStore, SqliteRunStore
 
 
@@ -240,6 +243,56 @@ async def test_a_completed_run_gives_its_outcome_again_and_nothing_runs(name) ->
     assert isinstance(again, Completed)
     assert (again.value, told(again), ran) == (first.value, told(first), [])
     assert len(sink.events) == told_first
+
+
+class Losing:
+    """A store in memory that is lost before or after it has kept so many records, and comes back."""
+
+    def __init__(self, keeps: int, *, acknowledges: bool) -> None:
+        self.store = MemoryRunStore()
+        self.recorded: list[str] = []
+        self._left = keeps
+        self._acknowledges = acknowledges
+
+    def __getattr__(self, name: str):
+        return getattr(self.store, name)
+
+    async def record(self, lease: Lease, record: StageRecord) -> None:
+        self._left -= 1
+        if self._left == -1 and not self._acknowledges:
+            raise OSError("the disk is gone")
+        await self.store.record(lease, record)
+        self.recorded.append(record.path)
+        if self._left == -1:
+            raise OSError("the disk is gone, and took the record")
+
+    async def freed(self, run_id: UUID) -> None:
+        """Lets the lease go that a lost run could not give back."""
+        await self.store._kept(lambda: _released(run_id), writes=True)
+
+
+def _released(run_id: UUID):
+    yield "UPDATE run SET lease_owner = NULL, lease_until = 0 WHERE id = :id", {"id": str(run_id)}
+
+
+@pytest.mark.parametrize("acknowledges", [True, False])
+@pytest.mark.parametrize("name", PIPELINES)
+async def test_wherever_the_store_was_lost_the_run_comes_to_what_an_undisturbed_one_does(name, acknowledges) -> None:
+    make, value = PIPELINES[name]
+    whole = Losing(1_000, acknowledges=True)
+    undisturbed = await Runner(store=whole).run(make(), value)
+    assert isinstance(undisturbed, Completed)
+    for keeps in range(len(whole.recorded)):
+        store, run_id = Losing(keeps, acknowledges=acknowledges), uuid4()
+        with pytest.raises(RunStoreError, match="the disk is gone"):
+            await Runner(store=store).run(make(), value, context=PipelineContext(run_id=run_id))
+        await store.freed(run_id)
+        before = set(store.recorded)
+        resumed = await Runner(store=store).resume(make(), run_id)
+        assert isinstance(resumed, Completed)
+        assert (resumed.value, told(resumed)) == (undisturbed.value, told(undisturbed))
+        again = [path for path in store.recorded[len(before) :] if path in before]
+        assert again == [path for path in again if told(undisturbed)[path][0] is StageStatus.FAIL]
 
 
 async def test_a_skipped_run_is_skipped_again_for_the_same_reason() -> None:
