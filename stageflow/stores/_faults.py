@@ -36,8 +36,8 @@ def fault(path: Path, error: Exception) -> RunStoreError:
 def gone(path: Path) -> RunStoreError:
     """The file was taken away under the open store."""
     return RunStoreError(
-        f"The run store {path} is gone: the file was removed or replaced while it was in use. Put back the file with "
-        "its -wal beside it, open the store anew, and resume the run. Nothing of this request is acknowledged."
+        f"The run store {path} is gone: the file, or its -wal, was removed or replaced while it was in use. Put back "
+        "both, open the store anew, and resume the run. Nothing of this request is acknowledged."
     )
 
 

@@ -210,16 +210,18 @@ async def test_a_file_that_another_process_holds_is_said_and_used_once_it_is_fre
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
-async def test_a_file_that_goes_away_in_the_middle_acknowledges_nothing_more(path, store, replaced) -> None:
+@pytest.mark.parametrize("name", ["runs.db", "runs.db-wal"])
+async def test_a_file_that_goes_away_in_the_middle_acknowledges_nothing_more(path, store, name, replaced) -> None:
     lease = await store.begin(uuid4(), "me", HOUR)
-    path.rename(path.with_name("elsewhere.db"))
+    file = path.with_name(name)
+    file.rename(path.with_name("elsewhere"))
     if replaced:
-        path.touch()
+        file.touch()
     asked = (store.record(lease, StageRecord(name, 1, "ok")) for name in "abc")
     for given in await asyncio.gather(*asked, return_exceptions=True):
         assert isinstance(given, RunStoreError)
-        assert "runs.db is gone: the file was removed or replaced while it was in use. Put back" in str(given)
-    path.with_name("elsewhere.db").rename(path)
+        assert "runs.db is gone: the file, or its -wal, was removed or replaced while it was in use" in str(given)
+    path.with_name("elsewhere").rename(file)
     await store.record(lease, StageRecord("d", 1, "ok"))
     assert [one.path for one in await store.load(lease.run_id)] == ["d"]
 
@@ -331,6 +333,19 @@ async def test_what_is_asked_while_a_commit_is_under_way_is_committed_together(p
         other.execute("ROLLBACK")
     await asyncio.gather(*asked)
     assert 1 <= commits_in(path.with_name("runs.db-wal")) - before <= 2
+
+
+async def test_another_process_that_comes_and_goes_takes_nothing_away(path, store) -> None:
+    lease = await store.begin(uuid4(), "me", HOUR)
+    for number in range(5):
+        other = SqliteRunStore(path)
+        await other.create_run(uuid4())
+        await other.aclose()
+        await store.record(lease, StageRecord(str(number), 1, "ok"))
+    with connected(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    await store.record(lease, StageRecord("last", 1, "ok"))
+    assert len(await store.load(lease.run_id)) == 6
 
 
 async def test_one_request_is_one_commit(path, store) -> None:
