@@ -36,8 +36,8 @@ from stageflow import (
     stage,
 )
 from stageflow.errors import GraphChangedError, LeaseHeldError, ResumeError
-from stageflow.ports import Lease, StageRecord
 from stageflow.stores import MemoryRunStore, SqliteRunStore
+from tests.lost_store import Losing
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,36 +243,6 @@ async def test_a_completed_run_gives_its_outcome_again_and_nothing_runs(name) ->
     assert isinstance(again, Completed)
     assert (again.value, told(again), ran) == (first.value, told(first), [])
     assert len(sink.events) == told_first
-
-
-class Losing:
-    """A store in memory that is lost before or after it has kept so many records, and comes back."""
-
-    def __init__(self, keeps: int, *, acknowledges: bool) -> None:
-        self.store = MemoryRunStore()
-        self.recorded: list[str] = []
-        self._left = keeps
-        self._acknowledges = acknowledges
-
-    def __getattr__(self, name: str):
-        return getattr(self.store, name)
-
-    async def record(self, lease: Lease, record: StageRecord) -> None:
-        self._left -= 1
-        if self._left == -1 and not self._acknowledges:
-            raise OSError("the disk is gone")
-        await self.store.record(lease, record)
-        self.recorded.append(record.path)
-        if self._left == -1:
-            raise OSError("the disk is gone, and took the record")
-
-    async def freed(self, run_id: UUID) -> None:
-        """Lets the lease go that a lost run could not give back."""
-        await self.store._kept(lambda: _released(run_id), writes=True)
-
-
-def _released(run_id: UUID):
-    yield "UPDATE run SET lease_owner = NULL, lease_until = 0 WHERE id = :id", {"id": str(run_id)}
 
 
 @pytest.mark.parametrize("acknowledges", [True, False])
