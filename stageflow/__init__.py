@@ -29,7 +29,7 @@ from stageflow.events.json_lines import JsonLinesEventSink
 from stageflow.events.queue import QueueEventSink
 from stageflow.events.recording import RecordingEventSink
 from stageflow.events.sink import LoggingEventSink, NoOpEventSink
-from stageflow.graph.diagram import Drawing, draw_with
+from stageflow.graph.drawing import Drawing, draw_with
 from stageflow.graph.errors import UnifiedPipelineCancelled
 from stageflow.graph.executor import UnifiedStageGraph
 from stageflow.graph.outcome import Cancelled, Completed, Failed, PipelineResult, Skipped

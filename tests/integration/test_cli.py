@@ -176,8 +176,8 @@ def test_branches_and_entries_of_a_registry_are_pipelines_too(folder: Path) -> N
     [
         (("app:sold_out",), ExitCode.FAILED, "failed: SoldOut: there is none left"),
         (("app:broken",), ExitCode.DEFECT, 'Stage "broken" raised ZeroDivisionError'),
-        (("app:nothing",), ExitCode.SKIPPED, "was skipped: there is nothing to do"),
-        (("app:stopping",), ExitCode.CANCELLED, "was cancelled: enough"),
+        (("app:nothing",), ExitCode.SKIPPED, "was skipped: nothing: there is nothing to do"),
+        (("app:stopping",), ExitCode.CANCELLED, "was cancelled: stopping: enough"),
         (("app:stubborn", "--deadline", "0.01"), ExitCode.CANCELLED, "deadline"),
         (("app:greet",), ExitCode.USAGE, "--runner MODULE:RUNNER"),
     ],
