@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 from returns.result import Result
 
@@ -332,6 +333,15 @@ def contrast(one: str, other: str) -> float:
 
     brighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
     return (brighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("colours", ["light", "dark"])
+async def test_axe_finds_nothing_that_keeps_anybody_out(colours, size, report, open_report) -> None:
+    page = (await open_report(report, colours=colours, size=size)).page
+    await page.locator("#trouble .link").first.click()
+    found = await Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
 
 
 async def test_a_phone_has_nothing_to_scroll_sideways(report, open_report) -> None:

@@ -92,19 +92,19 @@ function drawnEdge(points, onPath) {
 function drawnNode(node, place, choose) {
   if (!node.name) return draw("circle", { class: "junction", cx: place.x, cy: place.y, r: 4 });
   const { width, height } = place, status = statusOf(node), onPath = node.stages.some((stage) => critical.has(stage.number));
-  const label = node.stages.length === 1 ? spoken(node.stages[0]) : `${node.name}, ${beneath(node)}${onPath ? ", on the critical path" : ""}`;
+  const label = `${node.name} ${beneath(node)}, ${WORDS[status]}${onPath ? ", on the critical path" : ""}`; // what is seen, and more
   const group = draw("g", {
     class: `node ${status}${onPath ? " critical" : ""}`, role: "button", tabindex: "-1", "aria-label": label,
     "data-node": node.number, transform: `translate(${place.x - width / 2} ${place.y - height / 2})`,
     on: { click: () => choose(node), keydown: (event) => walk(event, node, choose) },
-  }, draw("title", { text: node.name }));
+  }, node.name === short(node.label) ? null : draw("title", { text: `${node.name} ` }));
   if (node.each) group.append(draw("rect", { class: "behind", x: 4, y: 4, width, height, rx: 8 }));
   const badge = mark(status, 16);
   badge.setAttribute("x", 11);
   badge.setAttribute("y", height / 2 - 8);
   group.append(draw("rect", { class: "card", width, height, rx: 8 }), badge,
     draw("text", { class: "label", x: 35, y: 18.5, text: short(node.label) }),
-    draw("text", { class: "beneath", x: 35, y: 34, text: beneath(node) }));
+    draw("text", { class: "beneath", x: 35, y: 34, text: ` ${beneath(node)}` }));
   if (onPath) group.append(draw("path", { class: "gem", d: `M${width - 1} -5.5l5.5 5.5-5.5 5.5-5.5-5.5z` }));
   drawnNodes.set(node.number, group);
   return group;
