@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final, final
 
 _NUMBER: Final = re.compile(r"\[\d+\]")
-_ENDS: Final = {"failed": "failed", "skipped": "skipped", "cancelled": "cancelled"}
+_ENDS: Final = frozenset({"failed", "skipped", "cancelled"})
 
 
 @final
@@ -69,12 +69,12 @@ class Board:
         self.ok = 0
         self.others: Counter[str] = Counter()
         self.retries = 0
-        self.going: dict[str, int] = {}
+        self.going: dict[object, int] = {}
         self.items: dict[str, Items] = {}
         self.errors: list[str] = []
         self.told = 0
         self.status = ""
-        self._seen: dict[str, float] = {}  # of stages that were shown under way, when they were first
+        self._seen: dict[object, float] = {}  # of stages that were shown under way, when they were first
 
     def expect(self, stage: str, items: int, done: Callable[[], int], now: float) -> None:
         """Counts the items of an ``.each`` that is about to begin."""
@@ -83,23 +83,20 @@ class Board:
             self.items[name] = Items(now)
         self.items[name].open.append((items, done))
 
-    def tried(self, stage: str) -> None:
-        """Counts a further attempt of a stage."""
-        self.retries += 1
-        if stage in self.going:
-            self.going[stage] += 1
-
-    def ended(self, how: str, stage: str, data: Mapping[str, object]) -> None:
-        """Counts a stage that ended otherwise than OK."""
-        self.going.pop(stage, None)
-        if how in _ENDS:
-            self.others[_ENDS[how]] += 1
-        if how == "failed":
+    def otherwise(self, what: str, stage: object, data: Mapping[str, object]) -> None:
+        """Counts a further attempt of a stage, or that it ended otherwise than OK; nothing else."""
+        if what == "retrying":
+            self.retries += 1
+            self.going[stage] = self.going.get(stage, 0) + 1
+        elif what in _ENDS:
+            self.going.pop(stage, None)
+            self.others[what] += 1
+        if what == "failed":
             self.errors.append(f"{stage}: {data.get('error_type', '')}: {data.get('error', '')}")
 
-    def longest(self, most: int, now: float) -> list[tuple[str, float, int]]:
+    def under_way(self, most: int, now: float) -> list[tuple[str, float, int]]:
         """Some of the stages under way: the name, for how long it has been seen so, and the attempt."""
         # One call into C, which the run's thread cannot get in between.
-        under_way = list(islice(self.going.items(), most))
-        self._seen = {name: self._seen.get(name, now) for name, _ in under_way}
-        return [(name, now - self._seen[name], attempt) for name, attempt in under_way]
+        going = list(islice(self.going.items(), most))
+        self._seen = {stage: self._seen.get(stage, now) for stage, _ in going}
+        return [(str(stage), now - self._seen[stage], attempt) for stage, attempt in going]

@@ -87,7 +87,7 @@ def _pace(done: int, total: int, seconds: float) -> str:
 def _going(board: Board, now: float) -> list[Text]:
     lines = [
         Text(f"    {_short(name)}  {duration(seconds)}{_attempt(attempt)}", style="dim")
-        for name, seconds, attempt in board.longest(_SHOWN, now)
+        for name, seconds, attempt in board.under_way(_SHOWN, now)
     ]
     more = len(board.going) - _SHOWN
     return [*lines, Text(f"    and {more:,} more", style="dim")] if more > 0 else lines

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TextIO, cast, final
+from typing import TextIO, final
 
 from stageflow.views.progress.board import Board
 from stageflow.views.progress.display import Display, LineDisplay, LiveDisplay
@@ -62,26 +62,21 @@ class ProgressSink:
 
     def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
         """Counts an event."""
-        if data is None:
-            return
-        if type[:6] != "stage.":
-            if type == "pipeline.created":
-                self._begin(data)
-            return
-        board = self._boards.get(data.get("run_id"))
-        if board is None or "attempt" not in data:  # what a stage calls so itself has none
-            return
-        stage, what = cast("str", data["stage"]), type[-8:]
-        # What is told of nearly every stage comes first, and costs no call.
-        if what == ".started":
-            board.going[stage] = 1
-        elif what == "ompleted":
-            board.going.pop(stage, None)
-            board.ok += 1
-        elif what == "retrying":
-            board.tried(stage)
-        else:
-            board.ended(type.rpartition(".")[2], stage, data)
+        if type[:6] == "stage." and data is not None:
+            try:
+                board, what = self._boards[data["run_id"]], type[-8:]
+                # What is told of nearly every stage comes first, and costs no call.
+                if what == ".started":
+                    board.going[data["stage"]] = 1
+                elif what == "ompleted":
+                    del board.going[data["stage"]]
+                    board.ok += 1
+                else:
+                    board.otherwise(type.rpartition(".")[2], data["stage"], data)
+            except KeyError:  # an event of a stage's own making, or of a run that began before this sink heard of it
+                return
+        elif type == "pipeline.created":
+            self._begin(data or _NOTHING)
 
     async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
         """Takes a run's last event; once no run is left, all that was counted is shown."""
