@@ -28,7 +28,7 @@ def decoded(given: str | None, graph: AnyGraph) -> object:
     Raises:
         CommandError: there is no such file, it is no JSON, or it does not fit the type.
     """
-    wanted = input_type(graph.shape, {})
+    wanted = input_type(graph.shape)
     if given is None and wanted not in (None, type(None), object):
         raise CommandError(f'"{graph.name}" takes {type_name(wanted)}. Give it by --input JSON or --input @file.')
     data = b"null" if given is None else _read(given)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
-if find_spec("msgspec") is None:
-    raise ImportError("stageflow.codec needs msgspec: pip install 'stageflow[sqlite]'", name="msgspec")
+try:
+    import msgspec as _  # noqa: F401  (only whether it is there)
+except ModuleNotFoundError as _absent:
+    raise ImportError("stageflow.codec needs msgspec: pip install 'stageflow[sqlite]'", name="msgspec") from _absent
 
 from stageflow.codec.codec import Codec
 from stageflow.codec.declared import Declared, declared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import enum
 import inspect
 import types
@@ -19,11 +20,11 @@ from typing_extensions import NotRequired, ReadOnly, Required, TypeAliasType
 from stageflow.codec.cases import Member, OneOf
 from stageflow.codec.containers import COLLECTIONS, MAPPINGS, Entries, Items, Row
 from stageflow.codec.failures import Raised
-from stageflow.codec.hints import bound, hints_of, put
+from stageflow.codec.hints import bound, evaluated, hints_of, put
 from stageflow.codec.hooks import AnyTypeHook
 from stageflow.codec.plan import Misfit, Plan
 from stageflow.codec.records import Field, Keyed, Record
-from stageflow.codec.scalars import EXACT, Exact, Location, Real, Text
+from stageflow.codec.scalars import EXACT, Exact, Location, Moment, Real, Text
 from stageflow.codec.slots import Slot, keys, slots
 from stageflow.codec.standins import Later, Unknown
 from stageflow.codec.undeclared import Undeclared
@@ -43,6 +44,8 @@ ABSTRACT: Final[Mapping[object, tuple[type, ...]]] = MappingProxyType(
     }
 )
 _ANY: Final[object] = typing.Any
+_SELF: Final[object] = typing.Self
+_ALIAS: Final[tuple[type[object], ...]] = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
 _QUALIFIERS: Final = (typing.Annotated, typing.Final, Required, NotRequired, ReadOnly, typing.Required)
 
 
@@ -61,6 +64,7 @@ class Analysis:
         self._fields_of = fields_of
         self._plans: dict[object, Plan] = {}
         self._open: set[object] = set()
+        self._owners: list[object] = []  # the classes whose fields are looked at, for Self
 
     def plan(self, of: object) -> Plan:  # noqa: C901, PLR0912  (one line for each form that a type has)
         """The plan of a type; where it is not known, one that no value fits."""
@@ -75,8 +79,12 @@ class Analysis:
             return Text(str)
         if of is float:
             return Real(float)
+        if of is dt.datetime or of is dt.time:
+            return Moment(of)
         if of in EXACT:
             return Exact(cast("type", of))
+        if of is _SELF and self._owners:
+            return self.plan(self._owners[-1])
         if isinstance(of, typing.TypeVar):
             return self.plan(of.__bound__ or object)
         if kind is typing.Literal:
@@ -97,8 +105,8 @@ class Analysis:
             return Entries(of, cast("type", kind), self.plan(key), self.plan(value))
         if kind in ABSTRACT:
             return self._abstract(of, ABSTRACT[kind], arguments)
-        if isinstance(kind, TypeAliasType):
-            return self._once(of, lambda: self._alias(kind, arguments))
+        if isinstance(kind, _ALIAS):
+            return self._once(of, lambda: self._alias(cast("TypeAliasType", kind), arguments))
         return self._class(of, cast("type[object]", kind)) if isinstance(kind, type) else Unknown(of)
 
     def _class(self, of: object, kind: type[object]) -> Plan:
@@ -130,7 +138,10 @@ class Analysis:
             owner = next((base for base in kind.__mro__ if name in inspect.get_annotations(base)), kind)
             return put(_bare(hints.get(name, object)), variables.get(owner, {}))
 
-        return tuple(Field(slot, self.plan(typed(slot.name))) for slot in found)
+        self._owners.append(of)
+        fields = tuple(Field(slot, self.plan(typed(slot.name))) for slot in found)
+        self._owners.pop()
+        return fields
 
     def _once(self, of: object, build: Callable[[], Plan]) -> Plan:
         """The plan of what may be inside itself."""
@@ -147,7 +158,7 @@ class Analysis:
         return plan
 
     def _alias(self, of: TypeAliasType, arguments: tuple[object, ...]) -> Plan:
-        value: object = of.__value__
+        value = evaluated(of.__value__, of.__module__)
         return self.plan(put(value, dict(zip(of.__type_params__, arguments, strict=False))))
 
     def _union(self, of: object, arguments: tuple[object, ...]) -> Plan:
@@ -156,8 +167,6 @@ class Analysis:
         if raised:  # an error says its class by itself
             plans = [plan for plan in plans if plan not in raised]
             plans.append(Raised(of, tuple(kind for plan in raised for kind in plan.kinds), self._fields_of))
-        if len(plans) == 1 and len(plans) == len(arguments) and raised:
-            return plans[0]
         return plans[0] if raised and len(arguments) == len(raised) else tagged(of, plans, none=type(None) in arguments)
 
     def _abstract(self, of: object, kinds: tuple[type, ...], arguments: tuple[object, ...]) -> Plan:

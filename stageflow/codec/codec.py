@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar, overload
+from typing import Final, TypeVar, cast, overload
 
 import msgspec
 from returns.result import Failure, Result, Success
@@ -90,13 +90,16 @@ Give a value of the declared type, or declare bytes there.
             data = _written(compiled.plan.lower(value))
             Comparison(self._by_type).check(value, _read(data, compiled))
         except Exception as error:  # noqa: BLE001  (whatever an application's own types raise)
-            return Failure(_refused(f"Cannot encode a value as {named(type)}", error))
+            what = f"the error {named(value.__class__)}" if type is StageError else f"a value as {named(type)}"
+            return Failure(_refused(f"Cannot encode {what}", error))
         return Success(data)
 
     def _natively(self, value: object, compiled: Compiled) -> bytes | None:
         """What msgspec makes of it, where an equal value comes back."""
         try:
             data = ENCODER.encode(value)
+            if data.startswith(_MARK):
+                return None
             Comparison(self._by_type).check(value, _read(data, compiled))
         except Exception:  # noqa: BLE001  (the plan tells what is wrong, and where)
             return None
@@ -124,7 +127,10 @@ Give a value of the declared type, or declare bytes there.
 
     def decode_failure(self, data: bytes) -> Result[StageError, CodecError]:
         """The error that was encoded, equal to it; what caused it stands as an `OriginalError` in ``__cause__``."""
-        return self.decode(data, StageError)
+        try:
+            return Success(cast("StageError", _read(data, self._of(StageError))))
+        except Exception as error:  # noqa: BLE001  (whatever the fields of an application's own types raise)
+            return Failure(_refused("Cannot decode an error", error))
 
     def refused(self, type: object) -> str:
         """Why no value of the type can be encoded; empty where some can.
@@ -160,16 +166,20 @@ Give a value of the declared type, or declare bytes there.
 
 
 def _written(data: object) -> bytes:
-    return ENCODER.encode(data)
+    return ENCODER.encode({_PLAN: data})
 
 
 def _read(data: bytes, compiled: Compiled) -> object:
+    if data.startswith(_MARK):
+        stored = cast("dict[str, object]", msgspec.json.decode(data))
+        return compiled.plan.lift(stored[_PLAN])
     if compiled.native is not None:
-        try:
-            return compiled.native.decode(data)
-        except Exception:  # noqa: BLE001, S110  (what msgspec cannot say, as not a number, is there as the plan wrote it)
-            pass
+        return compiled.native.decode(data)
     return compiled.plan.lift(msgspec.json.decode(data))
+
+
+_PLAN: Final = "$plan"  # what a plan has written says so: msgspec must not read it by the same type
+_MARK: Final = b'{"$plan":'
 
 
 def _refused(what: str, error: Exception) -> CodecError:
@@ -178,6 +188,8 @@ def _refused(what: str, error: Exception) -> CodecError:
             text = f"{what}: {error}"
         case RecursionError():
             text = f"{what}: it nests too deep, or holds itself. Give it as a flat list of parts with their ids."
+        case msgspec.ValidationError():
+            text = f"{what}: {error}. It was encoded of another type, or is damaged."
         case msgspec.DecodeError():
             text = f"{what}: the data is no JSON ({error}). It is damaged, or was encoded by another codec than {NAME}."
         case _:

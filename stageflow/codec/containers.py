@@ -67,7 +67,7 @@ class Items(Plan):
         try:
             return COLLECTIONS[self.kind](items)
         except TypeError as error:  # an item that does not hash
-            raise Misfit(f"cannot be a {self.kind.__name__}: {error}.") from error
+            raise Misfit(f"cannot be a {self.kind.__name__}: {error}. Make it frozen, or declare a list.") from error
 
 
 def each_by_index(values: Iterable[object], change: Callable[[object], object]) -> list[object]:
@@ -128,7 +128,7 @@ class Row(Plan):
         if stored is None or len(stored) != len(self.items):
             raise unread(data, self.of)
         items = self._each(stored, [item.lift for item in self.items])
-        return tuple.__new__(self.kind, items)
+        return tuple[object, ...].__new__(self.kind, items)
 
     def _each(self, values: Iterable[object], change: list[Callable[[object], object]]) -> list[object]:
         changed: list[object] = []
@@ -185,7 +185,7 @@ class Entries(Plan):
         try:
             return MAPPINGS[self.kind](dict(pairs))
         except TypeError as error:  # a key that does not hash
-            raise Misfit(f"cannot be a {self.kind.__name__}: {error}.") from error
+            raise Misfit(f"cannot be a {self.kind.__name__}: {error}. Make it frozen, or declare a list.") from error
 
     def _stored(self, data: object) -> list[tuple[object, object]]:
         texts = self.key.declared is str

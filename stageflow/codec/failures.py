@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
 from typing_extensions import override
 
-from stageflow.codec.plan import Misfit, Plan, as_array, as_object, misfit, named, unread
+from stageflow.codec.plan import Misfit, Plan, as_array, as_object, misfit, unread
 from stageflow.codec.records import Field, lifted, lowered
-from stageflow.codec.slots import Slot
+from stageflow.codec.slots import Slot, slots
 from stageflow.errors import StageError, StageExecutionError, rebuilt
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class Raised(Plan):
 
     @property
     @override
+    def tag(self) -> str:
+        return "error"  # which says its class by itself
+
+    @property
+    @override
     def label(self) -> str:
         kinds = sorted(self.kinds, key=lambda kind: kind.__qualname__)
         return " | ".join(f"{kind.__qualname__}({', '.join(slot.name for slot in slots_of(kind))})" for kind in kinds)
@@ -77,7 +83,7 @@ class Raised(Plan):
     def lower(self, value: object) -> object:
         if not isinstance(value, StageError) or not self.fits(value):
             raise misfit(value, self.of)
-        data: dict[str, object] = {"error": _place(type(value)), "fields": self._lowered(value)}
+        data: dict[str, object] = {"error": _place(cast("Hashable", type(value))), "fields": self._lowered(value)}
         if notes := notes_of(value):
             data["notes"] = list(notes)
         if (original := original_of(value)) is not None:
@@ -96,7 +102,7 @@ class Raised(Plan):
         kind = _class_at(place)
         if not issubclass(kind, self.kinds):
             raise unread(data, self.of)
-        error = rebuilt(kind, lifted(self.fields_of(kind), fields))
+        error = rebuilt(kind, _filled(kind, lifted(self.fields_of(kind), fields)))
         for note in as_array(found.get("notes")) or ():
             error.add_note(str(note))
         if (cause := as_object(found.get("cause"))) is not None:
@@ -106,13 +112,31 @@ class Raised(Plan):
 
 def slots_of(kind: type[StageError]) -> tuple[Slot, ...]:
     """The declared fields of an error."""
-    return tuple(Slot(field.name, field.name) for field in dataclasses.fields(cast("type[DataclassInstance]", kind)))
+    return slots(kind) or ()
+
+
+def _filled(kind: type[StageError], values: dict[str, object]) -> dict[str, object]:
+    """The fields of an error in their order; one that an earlier version of the class did not have, as its default."""
+    filled: dict[str, object] = {}
+    for field in dataclasses.fields(cast("type[DataclassInstance]", kind)):
+        if field.name in values:
+            filled[field.name] = values[field.name]
+        elif field.default is not dataclasses.MISSING:
+            filled[field.name] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            filled[field.name] = field.default_factory()
+    return filled
 
 
 def values_of(error: StageError) -> dict[str, object]:
     """What the declared fields of an error hold."""
     held: dict[str, object] = error.__dict__
-    return {slot.name: held[slot.name] for slot in slots_of(type(error)) if slot.name in held}
+    return {name: held[name] for name in _names(cast("Hashable", type(error))) if name in held}
+
+
+@lru_cache(maxsize=1024)
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(slot.name for slot in slots_of(cast("type[StageError]", kind)))
 
 
 def notes_of(error: StageError) -> tuple[str, ...]:
@@ -144,14 +168,18 @@ def _full_name(of: type) -> str:
     return of.__qualname__ if of.__module__ == "builtins" else f"{of.__module__}.{of.__qualname__}"
 
 
-def _place(of: type[StageError]) -> str:
+@lru_cache(maxsize=1024)
+def _place(kind: Hashable) -> str:
+    of = cast("type[StageError]", kind)
     place = f"{of.__module__}:{of.__qualname__}"
     try:
         found = _class_at(place)
     except Misfit as absent:
-        raise Misfit(f"is a {named(of)}, which another process could not find: {absent.what}") from absent
+        raise Misfit(f"is of a class that another process could not find: {absent.what}") from absent
     if found is not of:
-        raise Misfit(f"is a {named(of)}, and {place} is another class by now. Give the two classes different names.")
+        raise Misfit(
+            f"is of a class that is not at its own name by now: {place} is another. Give the two different names."
+        )
     return place
 
 

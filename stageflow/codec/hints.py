@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing
 from collections.abc import Mapping
 from typing import cast
@@ -19,9 +20,21 @@ def hints_of(of: type) -> dict[str, object]:
         return cast("dict[str, object]", typing.get_type_hints(of, include_extras=True))
     except Exception as error:
         raise Misfit(
-            f"is a {named(of)}, whose annotations cannot be evaluated: {error}. "
+            f"is of the class {named(of)}, whose annotations cannot be evaluated: {error}. "
             "Define what they name where a module can be imported, and import it outside of TYPE_CHECKING."
         ) from error
+
+
+def evaluated(hint: object, module: str | None) -> object:
+    """What an annotation stands for that is written as a text, by the names of its module."""
+    if not isinstance(hint, str):
+        return hint
+    names = vars(sys.modules[module]) if module in sys.modules else {}
+    written = type("written", (), {"__annotations__": {"hint": hint}})
+    try:
+        return typing.get_type_hints(written, globalns=names)["hint"]
+    except Exception as error:
+        raise Misfit(f"is declared as {hint!r}, which cannot be evaluated: {error}. Define what it names.") from error
 
 
 def bound(of: object) -> dict[type, dict[object, object]]:

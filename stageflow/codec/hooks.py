@@ -45,8 +45,8 @@ class TypeHook(AnyTypeHook, Generic[_T]):
     >>> from stageflow.codec import Codec
     >>> codec = Codec(hooks=(TypeHook(Fraction, encode=str, decode=lambda data: Fraction(str(data))),))
     >>> codec.encode([Fraction(1, 3)], list[Fraction]).unwrap()
-    b'["1/3"]'
-    >>> codec.decode(b'["1/3"]', list[Fraction]).unwrap()
+    b'{"$plan":["1/3"]}'
+    >>> codec.decode(b'{"$plan":["1/3"]}', list[Fraction]).unwrap()
     [Fraction(1, 3)]
     """
 
@@ -91,9 +91,10 @@ class Hooked(Plan):
         try:
             return Undeclared().lower(data)
         except Misfit as inner:
+            name = named(self.hook.type)
             raise Misfit(
-                f"is a {named(self.hook.type)}, of which its TypeHook.encode makes what is no plain JSON data: "
-                f"{inner} Let it give None, bool, int, float, str, or lists and dicts of them."
+                f"is of the class {name}, of which its TypeHook.encode makes what is no plain JSON data: {inner} "
+                "Let it give None, bool, int, float, str, or lists and dicts of them."
             ) from inner
 
     @override
@@ -104,4 +105,5 @@ class Hooked(Plan):
             raise self._raised("decode", error) from error
 
     def _raised(self, what: str, error: Exception) -> Misfit:
-        return Misfit(f"is a {named(self.hook.type)}, and its TypeHook.{what} raises {type(error).__name__}: {error}")
+        name, raised = named(self.hook.type), f"raises {type(error).__name__}: {error}"
+        return Misfit(f"is of the class {name}, and its TypeHook.{what} {raised}. Mend the hook.")

@@ -22,9 +22,7 @@ EXACT: Final[frozenset[object]] = frozenset(
         int,
         bytes,
         bytearray,
-        dt.datetime,
         dt.date,
-        dt.time,
         dt.timedelta,
         UUID,
         Decimal,
@@ -60,6 +58,8 @@ class Exact(Plan):
 
     @override
     def lift(self, data: object) -> object:
+        if type(data) is self.of:
+            return data
         try:
             lifted = cast("object", msgspec.convert(data, self.of))
         except (msgspec.ValidationError, OverflowError) as error:
@@ -113,6 +113,25 @@ def _as_float(value: int) -> float:
         return float(value)
     except OverflowError:
         return math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class Moment(Exact):
+    """A datetime or a time. A zone comes back as its offset; of a time that a clock shows twice, which it was."""
+
+    @override
+    def lower(self, value: object) -> object:
+        moment = cast("dt.datetime | dt.time", super().lower(value))
+        return moment.isoformat() + _AGAIN if moment.fold and moment.tzinfo is None else moment
+
+    @override
+    def lift(self, data: object) -> object:
+        if not isinstance(data, str) or not data.endswith(_AGAIN):
+            return super().lift(data)
+        return cast("dt.datetime | dt.time", super().lift(data.removesuffix(_AGAIN))).replace(fold=1)
+
+
+_AGAIN: Final = " fold=1"
 
 
 @dataclass(frozen=True, eq=False)

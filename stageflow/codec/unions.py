@@ -52,18 +52,15 @@ class OneOfSeveral(Plan):
         if value is None and self.none:
             return None
         nearest: Misfit | None = None
-        for tag, plan in self._fitting(value).items():
+        fitting = {tag: plan for tag, plan in self.alternatives.items() if plan.fits(value)}
+        for tag, plan in (fitting or self.alternatives).items():
             try:
                 data = plan.lower(value)
             except Misfit as tried:
                 nearest = tried if nearest is None or len(tried.path) > len(nearest.path) else nearest
             else:
                 return data if len(self.alternatives) == 1 else {TAG: tag, VALUE: data}
-        raise misfit(value, self.of) if nearest is None or not nearest.path else nearest
-
-    def _fitting(self, value: object) -> Mapping[str, Plan]:
-        fitting = {tag: plan for tag, plan in self.alternatives.items() if plan.fits(value)}
-        return fitting or self.alternatives
+        raise misfit(value, self.of) if nearest is None or not (nearest.path or len(fitting) == 1) else nearest
 
     @override
     def lift(self, data: object) -> object:
@@ -80,9 +77,9 @@ class OneOfSeveral(Plan):
 
 def tagged(of: object, plans: list[Plan], *, none: bool) -> OneOfSeveral:
     """The union of these: each by the shortest name that tells it from the others."""
-    levels = [[name(plan.declared) for plan in plans] for name in (_outside, named, _full)]
+    levels = [[plan.tag or name(plan.declared) for plan in plans] for name in (_outside, named, _full)]
     tags = [
-        next((name for name, all in zip(names, levels, strict=True) if all.count(name) == 1), names[-1])
+        next((name for name, level in zip(names, levels, strict=True) if level.count(name) == 1), names[-1])
         for names in zip(*levels, strict=True)
     ]
     return OneOfSeveral(of, dict(zip(tags, plans, strict=True)), none)

@@ -1,53 +1,24 @@
-"""What is recorded of each place of a graph, and by which type: made once for a graph."""
+"""The places of a graph as a journal knows them, made once for a graph."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple, cast
+from typing import Final
 
 from stageflow.codec import declared
-from stageflow.codec.plan import named
 from stageflow.core.stage import Shape
+from stageflow.durable.cells import Cell, Cells
 from stageflow.errors import PipelineValidationError
-from stageflow.graph.annotations import UNKNOWN, Known, answers
 from stageflow.graph.executor import AnyGraph
 from stageflow.graph.ledger import Ledger
-from stageflow.graph.names import PER_ITEM, filled
 from stageflow.graph.plan import Atlas, Plan
 from stageflow.graph.resolving import resolved
-from stageflow.graph.shape import Both, Leaf, Named, Returning, Routed, Step, Then, Together
-from stageflow.graph.wrapping import Absorber, Each, OrNone, Recover, Settle, Wrapped
+from stageflow.graph.shape import Returning, Step
 from stageflow.running.durability import ValueCodec
 
 _NUMBERS: Final = re.compile(r"\[\d+\]")
-
-
-class Cell(NamedTuple):
-    """One place of a graph, as the journal has it.
-
-    Attributes:
-        key: its path, without the numbers of items.
-        label: what reports call it, of what only contains others too.
-        type: what its function gives; ``object`` where that is not said, and of what only contains others.
-        text: the type, as it is written.
-        schema_hash: a digest of the type.
-        absorber: the wrapper that may hide how it went.
-        handled: what the handler of its ``.recover`` gives.
-        once: whether it must not run twice.
-        contains: whether it only contains others.
-    """
-
-    key: str
-    label: str
-    type: object
-    text: str
-    schema_hash: str
-    absorber: Absorber | None
-    handled: object
-    once: bool
-    contains: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +29,7 @@ class Chart:
         atlas: where everything stands.
         input: the type of the pipeline's input.
         cells: of each plan, its places.
-        by_key: each place by its path, without the numbers of items: its plan and number there.
+        by_key: each place by its key: its plan and number there.
     """
 
     atlas: Atlas
@@ -73,21 +44,22 @@ class Chart:
         Raises:
             PipelineValidationError: a stage of it gives what cannot be recorded, or two would be recorded as one.
         """
-        known: Known = {}
-        cells = tuple([tuple(_cells(plan, codec, known)) for plan in graph.atlas.plans])
+        made = Cells(codec)
+        cells = tuple([tuple(made.of(plan)) for plan in graph.atlas.plans])
         by_key: dict[str, tuple[int, int]] = {}
         problems: dict[str, None] = {}
         for number, row in enumerate(cells):
             for slot, cell in enumerate(row):
                 if cell.key in by_key:
-                    problems[_same_key(cell)] = None
+                    problems[_same(cell.key)] = None
                 by_key[cell.key] = (number, slot)
                 refused = "" if cell.contains else codec.refused(cell.type)
                 if refused:
                     problems[f'Stage "{cell.label}" gives {cell.text}, which cannot be recorded: {refused}'] = None
+        problems |= {_same(key): None for key in by_key if key_of(key) != key and key_of(key) in by_key}
         if problems:
             raise PipelineValidationError(tuple(problems))
-        return Chart(graph.atlas, input_type(graph.shape, known), cells, by_key)
+        return Chart(graph.atlas, input_type(graph.shape), cells, by_key)
 
     def cell(self, ledger: Ledger, slot: int) -> Cell:
         """The place of a stage of an execution."""
@@ -95,11 +67,11 @@ class Chart:
 
     def found(self, path: str) -> Cell | None:
         """The place that a path of the journal means."""
-        at = self.by_key.get(key_of(path))
+        at = self.by_key.get(path) or self.by_key.get(key_of(path))
         return None if at is None else self.cells[at[0]][at[1]]
 
     def keys(self, shape: Shape) -> frozenset[str]:
-        """The paths of a stage's places, without the numbers of items: several where it is in several pipelines."""
+        """The keys of a stage's places: several where it is in several pipelines."""
         found = resolved(shape, self.atlas.places)
         places = found if isinstance(found, tuple) else () if found is None else (found,)
         at = [(place.plan, place.source) for place in places if isinstance(place.source, int) and place.source >= 0]
@@ -122,66 +94,25 @@ def path_of(ledger: Ledger, slot: int) -> str | None:
 
 
 def key_of(path: str) -> str:
-    """A path without the numbers of items."""
+    """A path with empty brackets for the numbers of items."""
     return path.partition("[")[0] if path.startswith("~") else _NUMBERS.sub("[]", path)
 
 
-def _cells(plan: Plan, codec: ValueCodec, known: Known) -> Iterator[Cell]:
-    for slot, shape in enumerate(plan.shapes):
-        contains = plan.kinds[slot] is None
-        leaf, absorber = _inside(shape)
-        gives: object = object if contains or leaf is None else declared(leaf, known).output
-        handled = answers(absorber.handler, known) if isinstance(absorber, Recover) else UNKNOWN
-        name = plan.names[slot]
-        key = f"~{plan.number}.{slot}" if contains else key_of(name.replace(PER_ITEM, "[0]"))
-        once = leaf is not None and leaf.once and not contains
-        yield Cell(
-            key, filled(name, ()), gives, named(gives), codec.schema_hash(gives), absorber, handled, once, contains
-        )
-
-
-def _inside(shape: Shape) -> tuple[Leaf | None, Absorber | None]:
-    """The function in wrappers, and the outermost wrapper that may hide how it went."""
-    absorber: Absorber | None = None
-    while isinstance(shape, Wrapped | Named):
-        if isinstance(shape, Wrapped):
-            if isinstance(shape.how, Each):
-                return None, absorber
-            if isinstance(shape.how, OrNone | Settle | Recover):
-                absorber = absorber or shape.how
-        shape = shape.inner
-    return (shape if isinstance(shape, Leaf) else None), absorber
-
-
-def input_type(shape: Shape, known: Known) -> object:
-    """The declared type of a pipeline's input; ``object`` where its first stage does not say."""
-    items = 0
-    while True:
-        match shape:
-            case Wrapped(inner=inner, how=Each()):
-                items, shape = items + 1, inner
-            case Then(first=inner) | Named(inner=inner) | Wrapped(inner=inner) | Returning(inner=inner):
-                shape = inner
-            case Both(left=inner) | Together(branches=inner) | Routed(selector=inner):
-                shape = inner
-            case Step(before=inner) if not isinstance(inner, Step) and declared(inner, known).input is object:
-                shape = shape.wires[0].stage
-            case Step(before=inner):
-                shape = inner
-            case _:
-                break
-    found = declared(shape, known).input
-    for _ in range(items):
-        found = _sequence(found)
+def input_type(shape: Shape) -> object:
+    """The declared type of a pipeline's input: that of a stage which takes it, where the pipeline does not say."""
+    found = declared(shape).input
+    while found is object and isinstance(shape, Step | Returning):
+        if isinstance(shape, Returning):
+            shape = shape.inner
+            continue
+        takes = [wire.stage for wire in shape.wires if not wire.after]
+        found = declared(takes[0]).input if takes else object
+        shape = shape.before
     return found
 
 
-def _sequence(of: object) -> object:
-    return cast("object", Sequence[of])  # type: ignore[valid-type]  # a type found at run time
-
-
-def _same_key(cell: Cell) -> str:
+def _same(key: str) -> str:
     return (
-        f'Two stages would be recorded as "{cell.key}": give "{cell.label}" a name without a number in brackets, '
-        "or without a tilde in front."
+        f'Two stages may be recorded as "{key}": one of that name, and an item or a pipeline. Give the one another '
+        "name: without a number in brackets, or a tilde in front."
     )

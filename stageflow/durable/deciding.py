@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from returns.result import Failure
 
-from stageflow.durable.chart import Cell, Chart, key_of
+from stageflow.durable.cells import Cell
+from stageflow.durable.chart import Chart
 from stageflow.durable.lease import HeldLease
 from stageflow.durable.means import Means
 from stageflow.durable.records import of_value
@@ -50,7 +51,7 @@ def _meant(chart: Chart, decision: Decision, cut_off: dict[str, Cell]) -> list[s
         label = wanted
     else:
         keys = chart.keys(wanted)
-        meant = [path for path in cut_off if key_of(path) in keys]
+        meant = [path for path, cell in cut_off.items() if cell.key in keys]
         label = wanted.label
     if not meant:
         names = ", ".join(f'"{path}"' for path in cut_off) or "none"
@@ -75,6 +76,6 @@ def _ask(stages: tuple[str, ...]) -> str:
     names = ", ".join(f'"{stage}"' for stage in stages)
     return (
         f'{names}: started and not ended when the process died, and must not run twice (effects="once"). Find out '
-        f'whether the effect happened, and say so: resume(..., decisions=[Decision.repeat("{stages[0]}")]), or '
+        f'whether the effect happened, and say so: resume(..., decisions=[Decision.of("{stages[0]}").repeat()]), or '
         ".skip(...), or .gave(...). The idempotency key of a repeat is that of the attempt that was cut off."
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from stageflow.codec.plan import named
-from stageflow.durable.chart import Cell, Chart
+from stageflow.durable.cells import Cell
+from stageflow.durable.chart import Chart
 from stageflow.graph.plan import INPUT, Plan, Source
 from stageflow.graph.wrapping import Recover, Wrapped
 from stageflow.running.durability import ValueCodec
@@ -34,16 +35,12 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A graph in plain words: its places by name.
+    """A graph in plain words.
 
     Attributes:
-        places: each place.
-        fingerprint: a digest of it all.
         text: all of it, for the store.
     """
 
-    places: Mapping[str, Described]
-    fingerprint: str
     text: str
 
     @staticmethod
@@ -51,24 +48,24 @@ class Description:
         """The description of a graph."""
         shapes: dict[object, str] = {}
         rows = [("the input", "", named(chart.input), codec.schema_hash(chart.input), ""), *_rows(chart, codec, shapes)]
-        text = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
-        return Description(_places(rows), hashlib.sha256(text.encode()).hexdigest()[:32], text)
+        return Description(json.dumps(rows, separators=(",", ":"), ensure_ascii=False))
 
-    @staticmethod
-    def read(text: str) -> Description:
-        """The description that a store has kept.
+    @property
+    def fingerprint(self) -> str:
+        """A digest of it all."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:32]
 
-        Raises:
-            ValueError: it is damaged.
-        """
-        rows = cast("list[list[str]]", json.loads(text))
-        return Description(_places([(*row,) for row in rows]), hashlib.sha256(text.encode()).hexdigest()[:32], text)
+    def places(self) -> Mapping[str, Described]:
+        """Each place of the graph, by name."""
+        rows = cast("list[tuple[str, str, str, str, str]]", json.loads(self.text))
+        return {name: Described(follows, type, shape, how) for name, follows, type, shape, how in rows}
 
     def changes(self, now: Description) -> tuple[str, ...]:
         """What is another in the graph of now, a sentence each."""
-        found = [f'"{name}" is gone.' for name in self.places if name not in now.places]
-        for name, place in now.places.items():
-            former = self.places.get(name)
+        was, places = self.places(), now.places()
+        found = [f'"{name}" is gone.' for name in was if name not in places]
+        for name, place in places.items():
+            former = was.get(name)
             found += [f'"{name}" is new.'] if former is None else _changed(name, former, place)
         return tuple(found) or ("The order of its stages is another.",)
 
@@ -82,10 +79,6 @@ def _changed(name: str, was: Described, now: Described) -> Iterator[str]:
         yield f'"{name}" gives {now.type}, whose fields, or the types of these, are others.'
     if was.how != now.how:
         yield f'"{name}" is {now.how or "a plain stage"}; it was {was.how or "a plain stage"}.'
-
-
-def _places(rows: list[tuple[str, ...]]) -> Mapping[str, Described]:
-    return {name: Described(follows, type, shape, how) for name, follows, type, shape, how in rows}
 
 
 def _rows(chart: Chart, codec: ValueCodec, shapes: dict[object, str]) -> Iterator[tuple[str, ...]]:

@@ -7,7 +7,7 @@ from returns.result import Failure, Result, Success
 from stageflow.codec.plan import named
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageStatus
-from stageflow.durable.chart import Cell
+from stageflow.durable.cells import Cell
 from stageflow.durable.values import ABSENT, Encoded, came_from, encoded
 from stageflow.errors import CodecError, StageError
 from stageflow.graph.ledger import Ledger

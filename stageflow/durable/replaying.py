@@ -15,7 +15,7 @@ from stageflow.core.stage import StageStatus
 from stageflow.durable.values import ABSENT, Recalled
 from stageflow.errors import StageError
 from stageflow.graph.inputs import RunInputs
-from stageflow.graph.ledger import Ledger
+from stageflow.graph.ledger import NEVER, Ledger
 from stageflow.graph.pool import within
 from stageflow.graph.scheduler import Scheduler, Topology
 from stageflow.graph.shape import Given
@@ -112,6 +112,14 @@ def refill(ledger: Ledger, slot: int, recalled: Recalled) -> None:
 
 def rebuilt(ledger: Ledger, slot: int) -> Given | None:
     """Runs what is inside a stage that only contains others, where nothing of it is given out: so it does not wait."""
+    result = _rebuilt(ledger, slot)
+    for (at, plan), child in tuple(ledger.children.items()):
+        if at == slot and not child.children and all(begun == NEVER for begun in child.begun):
+            del ledger.children[at, plan]  # nothing in it ever ran
+    return result
+
+
+def _rebuilt(ledger: Ledger, slot: int) -> Given | None:
     source = slot if ledger.each else ledger.nodes[slot][1]
     value = tuple([ledger.values[one] for one in source]) if isinstance(source, tuple) else ledger.values[source]
     if not ledger.each and slot not in ledger.plan.cores:  # a tuple of branches

@@ -9,7 +9,7 @@ from returns.result import Failure, Result, Success
 
 from stageflow.codec.plan import named
 from stageflow.core.stage import StageStatus
-from stageflow.durable.chart import Cell
+from stageflow.durable.cells import Cell
 from stageflow.errors import CodecError, StageError
 from stageflow.graph.annotations import UNKNOWN
 from stageflow.graph.wrapping import OrNone, Settle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import TypeVar, final
 
@@ -16,17 +17,15 @@ _T = TypeVar("_T")
 async def to_its_end(writing: Coroutine[object, object, _T]) -> _T:
     """Awaits to the end, however often it is cancelled meanwhile, and only then lets the cancellation through."""
     task = asyncio.get_running_loop().create_task(writing)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):  # the first is raised below
+                await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # looked at: whoever wrote has kept it
-        raise cancelled
-    return task.result()
+        raise
 
 
 @final
@@ -48,7 +47,7 @@ class Writer:
 
     async def write(self, record: StageRecord) -> RunStoreError | None:
         """Writes a record, after those that were left for later; what was raised, where the store is lost."""
-        await to_its_end(self._write(record))
+        await to_its_end(self._after_those(record) if self._later else self._kept(record))
         return self.lost
 
     def write_later(self, record: StageRecord) -> None:
@@ -72,9 +71,8 @@ class Writer:
             self.lost = lost
         return self.lost
 
-    async def _write(self, record: StageRecord) -> None:
-        if self._later:
-            await self.flush()
+    async def _after_those(self, record: StageRecord) -> None:
+        await self.flush()
         await self._kept(record)
 
     async def _kept(self, record: StageRecord) -> None:

@@ -31,8 +31,7 @@ def leaf(
     kind: StageKind = StageKind.TRANSFORM,
     requires: tuple[AnyPortKey, ...] = (),
     reads: tuple[Shape, ...] = (),
-    *,
-    once: bool = False,
+    once: bool = False,  # noqa: FBT001, FBT002  (the same)
 ) -> Leaf:
     """The stage that an async function of `StageInputs` is.
 
@@ -114,22 +113,11 @@ def _reduced(of: Leaf) -> tuple[Callable[..., Leaf], tuple[object, ...]]:  # typ
         return (located, found)
     if of.lifted:
         return (_lifted_again, (of.function, of.name, of.kind, of.thread, of.once))
-    return (_made_again, (of.function, of.name, of.kind, of.requires, of.reads, of.once))
+    return (leaf, (of.function, of.name, of.kind, of.requires, of.reads, of.once))
 
 
 def _lifted_again(function: object, name: str, kind: StageKind, thread: bool, once: bool) -> Leaf:  # noqa: FBT001  (pickle gives it so)
     return lifted_leaf(function, name, kind, thread=thread, once=once)
-
-
-def _made_again(
-    function: object,
-    name: str,
-    kind: StageKind,
-    requires: tuple[AnyPortKey, ...],
-    reads: tuple[Shape, ...],
-    once: bool,  # noqa: FBT001  (the same)
-) -> Leaf:
-    return leaf(function, name, kind, requires, reads, once=once)
 
 
 # A decorated function cannot be pickled by its name, where the stage stands: so a stage goes by its place.

@@ -34,6 +34,7 @@ class Ledger:
         riders: outputs that brought artifacts or events along.
         attempts: attempts of each stage after its first, where there were any.
         tried: attempts of each stage in former executions of the same, where what is around was tried again.
+        former: the former execution of the same, where what is around was tried again.
         children: the executions inside this one, by stage and plan.
         held: where the runner has a limit, the place that each running stage holds.
     """
@@ -46,6 +47,7 @@ class Ledger:
         "children",
         "each",
         "ended",
+        "former",
         "held",
         "inside",
         "items",
@@ -96,12 +98,19 @@ class Ledger:
         self.attempts: dict[int, int] = {}
         self.children: dict[tuple[int, Plan], Ledger] = {}
         self.held: dict[int, Lent] = {}
+        self.former: Ledger | None = None
         if above is not None:
             former = above.children.get((slot, plan))
-            if former is not None and len(former.states) == len(self.states):
-                self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
-            if former is not None and run.journal is not None:
-                run.journal.again(former)
+            if former is not None:
+                if run.journal is not None:
+                    run.journal.again(former)
+            elif above.former is not None:  # what is around it was tried again
+                former = above.former.children.get((slot, plan))
+            if former is not None:
+                if len(former.states) == len(self.states):
+                    self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
+                former.former = None  # one is enough: the attempts before it are counted in it
+                self.former = former
             above.children[slot, plan] = self
 
     def name(self, slot: int) -> str:

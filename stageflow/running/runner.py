@@ -376,15 +376,15 @@ def _graph_of(pipeline: object) -> AnyGraph:
 class _Config:
     """Configuration of a run over that of its runner, key by key."""
 
-    __slots__ = ("_first", "_second")
+    __slots__ = ("providers",)
 
-    def __init__(self, first: ConfigProvider, second: ConfigProvider) -> None:
-        self._first = first
-        self._second = second
+    def __init__(self, *providers: ConfigProvider) -> None:
+        self.providers = providers  # by this name stageflow.config finds where a value comes from
 
     def get(self, key: str, default: object = None) -> object:
-        found = self._first.get(key, _ABSENT)
-        return self._second.get(key, default) if found is _ABSENT else found
+        first, second = self.providers
+        found = first.get(key, _ABSENT)
+        return second.get(key, default) if found is _ABSENT else found
 
 
 _ABSENT = object()

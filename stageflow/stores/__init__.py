@@ -24,7 +24,13 @@ else:
     def __getattr__(name: str) -> object:
         if name not in _LATE:
             raise AttributeError(name)
-        return getattr(import_module(_LATE[name]), name)
+        try:
+            return getattr(import_module(_LATE[name]), name)
+        except ModuleNotFoundError as absent:
+            if absent.name is None or not absent.name.startswith("psycopg"):
+                raise
+            text = f"{name} needs psycopg and its pool ({absent}): pip install 'stageflow[postgres]'"
+            raise ImportError(text, name=absent.name) from absent
 
     def __dir__() -> list[str]:
         return [*globals(), *_LATE]

@@ -21,6 +21,7 @@ from stageflow.stores._schema import MIGRATIONS, migrated, version
 
 _T = TypeVar("_T")
 _MOST: Final = 1_000  # requests in one transaction, so that the first does not wait for thousands behind it
+_Identity: TypeAlias = tuple[int, int]
 Requests: TypeAlias = "SimpleQueue[AnyRequest | None]"
 
 
@@ -64,14 +65,14 @@ class Committer:
         now: the time of day.
     """
 
-    __slots__ = ("_busy_timeout", "_connection", "_file", "_now", "_path")
+    __slots__ = ("_busy_timeout", "_connection", "_files", "_now", "_path")
 
     def __init__(self, path: Path, busy_timeout: float, now: Callable[[], datetime]) -> None:
         self._path = path
         self._busy_timeout = busy_timeout
         self._now = now
         self._connection: sqlite3.Connection | None = None
-        self._file = (0, 0)
+        self._files: tuple[_Identity, _Identity] = ((0, 0), (0, 0))
 
     def answer(self, requests: Sequence[AnyRequest]) -> None:
         """Does all of it in one transaction; where that fails, each in its own, so that one does not spoil the rest."""
@@ -100,8 +101,12 @@ class Committer:
 
     def _still_there(self) -> None:
         """Looks before a commit and after it: what is written to a file that was removed is lost."""
-        if _identity(self._path) != self._file:
+        if self._found() != self._files:
             raise gone(self._path)
+
+    def _found(self) -> tuple[_Identity, _Identity]:
+        """Which files are where the database is, and the log of what is not in it yet."""
+        return (_identity(str(self._path)), _identity(f"{self._path}-wal"))
 
     def _drive(self, operation: Operation[_T], /) -> _T:
         if self._connection is None:
@@ -112,7 +117,7 @@ class Committer:
         connection = sqlite3.connect(self._path, timeout=self._busy_timeout, isolation_level=None)
         try:
             self._prepare(connection)
-            self._file = _identity(self._path)
+            self._files = self._found()
         except BaseException:
             connection.close()
             raise
@@ -154,7 +159,7 @@ class Committer:
             self._connection = None
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _identity(path: str) -> _Identity:
     """Which file is at a path, or none."""
     try:
         found = os.stat(path)  # noqa: PTH116  (on the way of every commit)

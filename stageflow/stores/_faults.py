@@ -36,11 +36,19 @@ def fault(path: Path, error: Exception) -> RunStoreError:
 def gone(path: Path) -> RunStoreError:
     """The file was taken away under the open store."""
     return RunStoreError(
-        f"The run store {path} is gone: the file was removed or replaced while it was in use. Put back the file with "
-        "its -wal beside it, open the store anew, and resume the run. Nothing of this request is acknowledged."
+        f"The run store {path} is gone: the file, or its -wal, was removed or replaced while it was in use. Put back "
+        "both, open the store anew, and resume the run. Nothing of this request is acknowledged."
     )
 
 
 def closed(path: Path) -> RunStoreError:
     """The store was closed before it was asked."""
     return RunStoreError(f"The run store {path} is closed. Ask it before aclose(), or make another one.")
+
+
+def forked(path: Path) -> RunStoreError:
+    """The store's thread did not come along into this process."""
+    return RunStoreError(
+        f"The run store {path} was opened before this process was forked, and its thread is not in this one. Make a "
+        "store in the process that uses it."
+    )

@@ -27,6 +27,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSAFE: Final = re.compile("[\\\\\0\ud800-\udfff]")
 _ESCAPED: Final = re.compile(r"\\(\\|u[0-9a-f]{4})")
 _BYTES: Final = "$bytes"
+_BACKUP: Final = "Put it back from a copy, or delete the row: a stage without one runs again when its run is resumed."
 
 
 def micros(moment: datetime) -> int:
@@ -81,7 +82,7 @@ def as_json(metadata: Mapping[str, object]) -> str:
     parts: list[str] = []
     for name, value in metadata.items():
         try:
-            parts.append(f"{json.dumps(name)}: {json.dumps(value, default=_bytes_as_json, allow_nan=False)}")
+            parts.append(json.dumps(_plain({name: value}), allow_nan=False)[1:-1])
         except (TypeError, ValueError, RecursionError) as error:
             raise RunStoreError(
                 f"The metadata {name!r} of a run cannot be kept: {error}. Give texts, numbers, booleans, bytes, None, "
@@ -90,14 +91,25 @@ def as_json(metadata: Mapping[str, object]) -> str:
     return "{" + ", ".join(parts) + "}"
 
 
-def _bytes_as_json(value: object) -> object:
+def _plain(value: object) -> object:
+    """The value in what JSON has words for: what would come back as something else is refused."""
     match value:
+        case None | bool() | int() | float() | str():
+            return value
         case bytes():
             return {_BYTES: base64.b64encode(value).decode()}
         case Mapping():
-            return dict(cast("Mapping[object, object]", value))
+            return {_named(key): _plain(inner) for key, inner in cast("Mapping[object, object]", value).items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in cast("Sequence[object]", value)]
         case _:
             raise TypeError(f"{type(value).__name__} is nothing that JSON has a word for")
+
+
+def _named(key: object) -> str:
+    if not isinstance(key, str) or key == _BYTES:
+        raise TypeError(f"{key!r} is no key that JSON can have here")
+    return key
 
 
 def _from_json(members: dict[str, object]) -> object:
@@ -127,7 +139,7 @@ def run_record(row: Row) -> RunRecord:
         more = {**metadata_of(_text(metadata)), **found, **more}
         return RunRecord(UUID(_text(id)), _text(status), more, moment(_whole(created)), moment(_whole(updated)))
     except (TypeError, ValueError, OverflowError) as error:
-        raise RunStoreError(f"The row of run {id!r} is damaged: {error}. {_BACKUP}") from error
+        raise RunStoreError(f"The row of run {id!r} is damaged: {error}. Put it back from a copy.") from error
 
 
 def stage_values(record: StageRecord) -> Values:
@@ -170,9 +182,6 @@ def stage_record(run_id: UUID, row: Row) -> StageRecord:
     except (TypeError, ValueError, OverflowError) as error:
         raise RunStoreError(f"The row of stage {path!r} in run {run_id} is damaged: {error}. {_BACKUP}") from error
     return record
-
-
-_BACKUP: Final = "Put it back from a copy, or delete the row: a stage without one runs again when its run is resumed."
 
 
 def _checksum(payload: bytes | None, inside: bytes | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TypeVar, final
@@ -39,6 +40,7 @@ class MemoryRunStore(Keeping):
         self._now = now
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA foreign_keys = ON")
+        weakref.finalize(self, self._connection.close)
         drive(self._connection, migrated(_WHERE), now)
 
     @override

@@ -36,7 +36,8 @@ class PostgresRunStore(Keeping):
 
     What it acknowledges is on the server's disk (``synchronous_commit``). Leases are measured on the server's clock.
     A connection that the server dropped is made anew for the next request; one that is lost in the middle of a
-    request is a `RunStoreError`, since nobody knows whether that request was kept. Used from one event loop.
+    request is a `RunStoreError`, since nobody knows whether that request was kept. Used from one event loop, and
+    not through a pooler that gives a session to one transaction after another, since each is set up once.
 
     It connects, and makes its tables where there are none, when it is first asked.
 
@@ -128,7 +129,8 @@ class PostgresRunStore(Keeping):
         return pool
 
     async def _configure(self, connection: _Connection) -> None:
-        session = {"schema": self._schema, "timeout": f"{int(self._timeout * 1000)}ms"}
+        quoted = self._schema.replace('"', '""')
+        session = {"schema": f'"{quoted}"', "timeout": f"{int(self._timeout * 1000)}ms"}
         await connection.execute(_SESSION, session)
 
     async def aclose(self) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar, final
 from typing_extensions import override
 
 from stageflow.stores._committer import Requests, commit_all
-from stageflow.stores._faults import closed
+from stageflow.stores._faults import closed, forked
 from stageflow.stores._keeping import Keeping
 from stageflow.stores._operations import Operation
 from stageflow.stores._request import Request
@@ -33,7 +33,8 @@ class SqliteRunStore(Keeping):
 
     What it acknowledges is on the disk: it writes ahead (WAL) with ``synchronous=FULL``. One thread has the
     connection, and what is asked while it commits is committed together next time (group commit), so that many runs
-    at once share what a commit costs. Several processes may use the file at once, on one machine.
+    at once share what a commit costs. Several processes may use the file at once, on one machine,
+    each with a store of its own.
 
     The file is opened, and made where there is none, when the store is first asked.
 
@@ -60,6 +61,8 @@ class SqliteRunStore(Keeping):
             raise closed(self._path)
         if self._thread is None:
             self._thread = self._started(self._requests)
+        elif not self._thread.is_alive():
+            raise forked(self._path)
         request = Request(make, writes=writes)
         self._requests.put(request)
         return await request.future

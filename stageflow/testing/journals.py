@@ -153,18 +153,18 @@ async def _keeps(store: DurableStore) -> None:
 async def _orders(store: DurableStore) -> None:
     lease = await store.begin(uuid4(), "first", _HOUR)
     for path, attempt, status in (
-        ("a", 1, "started"),
         ("b", 1, "started"),
-        ("b", 1, "ok"),
-        ("a", 1, "fail"),
+        ("a", 1, "started"),
         ("c", 1, "ok"),
+        ("a", 1, "fail"),
+        ("b", 1, "ok"),
         ("a", 2, "started"),
         ("a", 2, "ok"),
         ("a", 1, "fail"),
     ):
         await store.record(lease, StageRecord(path, attempt, status, reason=f"{path}{attempt}{status}"))
     loaded = [(one.path, one.attempt, one.status, one.reason) for one in await store.load(lease.run_id)]
-    wanted = [("b", 1, "ok", "b1ok"), ("c", 1, "ok", "c1ok"), ("a", 2, "ok", "a2ok")]
+    wanted = [("c", 1, "ok", "c1ok"), ("b", 1, "ok", "b1ok"), ("a", 2, "ok", "a2ok")]
     expect(store, "of each path the last record of its last attempt, in order", loaded, wanted)
 
 

@@ -139,6 +139,16 @@ async def test_ten_stores_that_come_at_once_make_the_tables_once(postgres, schem
     assert await asked(postgres, f"SELECT version FROM {schema}.stageflow_schema") == [(1,)]
 
 
+async def test_a_schema_may_have_any_name(postgres) -> None:
+    name, run_id = f'My "Runs", {uuid4().hex}', uuid4()
+    for _ in range(2):
+        store = PostgresRunStore(postgres.dsn, schema=name)
+        if await store.get_run(run_id) is None:
+            await store.create_run(run_id)
+        await store.aclose()
+    assert await asked(postgres, f"SELECT 1 FROM pg_namespace WHERE nspname = '{name}'") == [(1,)]
+
+
 async def test_a_role_that_may_make_no_table_uses_those_there_are(postgres, store, schema) -> None:
     run_id, role = uuid4(), f"role_{uuid4().hex}"
     await store.create_run(run_id)

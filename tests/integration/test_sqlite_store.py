@@ -9,6 +9,7 @@ import pwd
 import resource
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from stageflow import RunStoreError
 from stageflow.errors import LeaseHeldError
 from stageflow.ports import Lease, StageRecord
 from stageflow.stores import SqliteRunStore
+from stageflow.stores._committer import Committer
+from stageflow.stores._driving import drive
+from stageflow.stores._schema import MIGRATIONS, migrated
 
 HOUR = 3_600.0
 KIB = b"x" * 1_024
@@ -206,16 +210,18 @@ async def test_a_file_that_another_process_holds_is_said_and_used_once_it_is_fre
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
-async def test_a_file_that_goes_away_in_the_middle_acknowledges_nothing_more(path, store, replaced) -> None:
+@pytest.mark.parametrize("name", ["runs.db", "runs.db-wal"])
+async def test_a_file_that_goes_away_in_the_middle_acknowledges_nothing_more(path, store, name, replaced) -> None:
     lease = await store.begin(uuid4(), "me", HOUR)
-    path.rename(path.with_name("elsewhere.db"))
+    file = path.with_name(name)
+    file.rename(path.with_name("elsewhere"))
     if replaced:
-        path.touch()
+        file.touch()
     asked = (store.record(lease, StageRecord(name, 1, "ok")) for name in "abc")
     for given in await asyncio.gather(*asked, return_exceptions=True):
         assert isinstance(given, RunStoreError)
-        assert "runs.db is gone: the file was removed or replaced while it was in use. Put back" in str(given)
-    path.with_name("elsewhere.db").rename(path)
+        assert "runs.db is gone: the file, or its -wal, was removed or replaced while it was in use" in str(given)
+    path.with_name("elsewhere").rename(file)
     await store.record(lease, StageRecord("d", 1, "ok"))
     assert [one.path for one in await store.load(lease.run_id)] == ["d"]
 
@@ -276,6 +282,38 @@ async def test_a_file_of_a_newer_schema_is_refused_and_left_as_it_is(path, store
         assert connection.execute("SELECT count(*) FROM run").fetchall() == [(1,)]
 
 
+async def test_many_that_come_to_a_new_file_at_once_make_it_once(tmp_path) -> None:
+    for number in range(10):
+        stores = [SqliteRunStore(tmp_path / f"{number}.db") for _ in range(10)]
+        await asyncio.gather(*(store.create_run(uuid4()) for store in stores))
+        assert len((await stores[0].runs()).runs) == 10
+        await asyncio.gather(*(store.aclose() for store in stores))
+
+
+def of_code(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("its own words")
+    error.sqlite_errorcode = code
+    return error
+
+
+async def test_what_sqlite_does_not_wait_for_by_itself_is_asked_again_until_it_is_free(path) -> None:
+    """It changes the journal's mode at once or not at all, which one of thousands of new files runs into."""
+    answers = [of_code(sqlite3.SQLITE_BUSY), of_code(sqlite3.SQLITE_BUSY_RECOVERY), None, of_code(sqlite3.SQLITE_FULL)]
+
+    def ask() -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    Committer(path, 60, Wall())._patiently(ask)
+    with pytest.raises(sqlite3.OperationalError):
+        Committer(path, 60, Wall())._patiently(ask)
+    answers.append(of_code(sqlite3.SQLITE_BUSY))
+    with pytest.raises(sqlite3.OperationalError):
+        Committer(path, 0, Wall())._patiently(ask)
+    assert answers == []
+
+
 def commits_in(wal: Path) -> int:
     """The commits that a write-ahead log has: its frames that say how large the database is after them."""
     data = wal.read_bytes()
@@ -295,6 +333,19 @@ async def test_what_is_asked_while_a_commit_is_under_way_is_committed_together(p
         other.execute("ROLLBACK")
     await asyncio.gather(*asked)
     assert 1 <= commits_in(path.with_name("runs.db-wal")) - before <= 2
+
+
+async def test_another_process_that_comes_and_goes_takes_nothing_away(path, store) -> None:
+    lease = await store.begin(uuid4(), "me", HOUR)
+    for number in range(5):
+        other = SqliteRunStore(path)
+        await other.create_run(uuid4())
+        await other.aclose()
+        await store.record(lease, StageRecord(str(number), 1, "ok"))
+    with connected(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    await store.record(lease, StageRecord("last", 1, "ok"))
+    assert len(await store.load(lease.run_id)) == 6
 
 
 async def test_one_request_is_one_commit(path, store) -> None:
@@ -376,6 +427,41 @@ async def test_a_request_whose_task_was_cancelled_holds_up_nobody(path, store) -
     assert "b" in {one.path for one in await store.load(lease.run_id)}
 
 
+def test_a_store_that_was_forked_says_so_and_does_not_wait_for_ever(path) -> None:
+    script = f"""if True:
+        import asyncio, os, uuid
+        from stageflow.stores import SqliteRunStore
+        store = SqliteRunStore({str(path)!r})
+        asyncio.run(store.create_run(uuid.uuid4()))
+        child = os.fork()
+        if child == 0:
+            try:
+                asyncio.run(store.create_run(uuid.uuid4()))
+            except Exception as error:
+                print(error, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        asyncio.run(store.aclose())
+    """
+    ours = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    ended = subprocess.run(command, env=ours, capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.startswith(f"The run store {path} was opened before this process was forked")
+
+
+async def test_a_file_of_an_older_schema_is_brought_to_todays_and_keeps_what_it_has(path, store) -> None:
+    run_id = uuid4()
+    await store.create_run(run_id, pipeline="p")
+    await store.aclose()
+    newer = (*MIGRATIONS, ("ALTER TABLE run ADD COLUMN colour <blob>", "UPDATE run SET colour = x'00'"))
+    with connected(path) as connection:
+        for _ in range(2):
+            drive(connection, migrated(str(path), newer), Wall())
+        assert connection.execute("SELECT id, pipeline, colour FROM run").fetchall() == [(str(run_id), "p", b"\0")]
+        found = connection.execute("SELECT version FROM stageflow_schema ORDER BY version").fetchall()
+        assert found == [(number,) for number in range(1, len(newer) + 1)]
+
+
 class Wall:
     """A wall clock that a test moves."""
 
@@ -428,6 +514,8 @@ UNKEPT: list[tuple[object, str]] = [
     (object(), "object is nothing that JSON has a word for"),
     ({1, 2}, "set is nothing that JSON has a word for"),
     (float("nan"), "not JSON compliant"),
+    ({1: "a"}, "1 is no key that JSON can have here"),
+    ([{"$bytes": "AAAA"}], "'.bytes' is no key"),
     (datetime(2026, 1, 1, tzinfo=UTC), "datetime is nothing that JSON has a word for"),
 ]
 
