@@ -420,3 +420,10 @@ def test_a_shell_can_complete_commands(folder: Path) -> None:
         timeout=60,
     )
     assert ended.stdout.split() == ["resume", "report"], ended.stderr
+
+
+def test_the_guide_and_the_enum_have_the_same_exit_codes() -> None:
+    guide = (ROOT / "docs" / "guides" / "command-line.md").read_text(encoding="utf-8")
+    for code in ExitCode:
+        assert f"| {code.value} | `{code.name}` |" in guide
+        assert code.name in (ExitCode.__doc__ or "")
