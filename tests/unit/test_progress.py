@@ -198,6 +198,15 @@ async def test_runs_at_once_are_each_shown_and_the_screen_is_left_with_the_last(
     assert "completed" in screen.text.getvalue()
 
 
+async def test_a_run_that_goes_on_is_shown_too(screen: Screen) -> None:
+    about = {"run_id": "1", "pipeline": "orders"}
+    screen.sink.try_emit(type="pipeline.resumed", data=about)
+    assert "orders running" in screen.look()
+    await screen.sink.emit(type="pipeline.completed", data={**about, "status": "ok"})
+    await screen.sink.aclose()
+    assert "orders completed" in screen.text.getvalue()
+
+
 async def test_a_failed_run_says_so(screen: Screen) -> None:
     @lift
     def broken(number: int) -> Result[int, SoldOutError]:

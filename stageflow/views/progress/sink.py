@@ -16,6 +16,7 @@ from typing import TextIO, final
 from stageflow.views.progress.board import Board
 from stageflow.views.progress.display import Display, LineDisplay, LiveDisplay
 
+_BEGINS = frozenset({"pipeline.created", "pipeline.resumed"})
 _ENDS = frozenset({"pipeline.completed", "pipeline.failed", "pipeline.cancelled"})
 _NOTHING: Mapping[str, object] = {}
 
@@ -75,7 +76,7 @@ class ProgressSink:
                     board.otherwise(type.rpartition(".")[2], data["stage"], data)
             except KeyError:  # an event of a stage's own making, or of a run that began before this sink heard of it
                 return
-        elif type == "pipeline.created":
+        elif type in _BEGINS:
             self._begin(data or _NOTHING)
 
     async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
