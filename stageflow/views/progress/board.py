@@ -64,16 +64,16 @@ class Board:
     __slots__ = ("_seen", "errors", "going", "items", "ok", "others", "pipeline", "retries", "since", "status", "told")
 
     def __init__(self, pipeline: str, since: float) -> None:
-        self.pipeline = pipeline
-        self.since = since
-        self.ok = 0
+        self.pipeline: str = pipeline
+        self.since: float = since
+        self.ok: int = 0
         self.others: Counter[str] = Counter()
-        self.retries = 0
+        self.retries: int = 0
         self.going: dict[object, int] = {}
         self.items: dict[str, Items] = {}
         self.errors: list[str] = []
-        self.told = 0
-        self.status = ""
+        self.told: int = 0
+        self.status: str = ""
         self._seen: dict[object, float] = {}  # of stages that were shown under way, when they were first
 
     def expect(self, stage: str, items: int, done: Callable[[], int], now: float) -> None:

@@ -27,7 +27,7 @@ class Display(ABC):
     """
 
     def __init__(self) -> None:
-        self.shown = False
+        self.shown: bool = False
 
     def draw(self, boards: Sequence[Board], now: float) -> None:
         """Shows how far runs are; one that has ended stays on the screen."""
