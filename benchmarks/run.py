@@ -68,16 +68,18 @@ def cases() -> list[Case]:
     return [*plain, *[graph_case(graph.suspending(), "1.2") for graph in GRAPHS], concurrent_case(), each_case()]
 
 
-async def timed(go: Go, repeat: int) -> float:
+async def timed(go: Go, repeat: int, clock: Callable[[], float]) -> float:
     """Seconds that one takes, on average."""
     gc.collect()
-    began = time.perf_counter()
+    began = clock()
     for _ in range(repeat):
         await go()
-    return (time.perf_counter() - began) / repeat
+    return (clock() - began) / repeat
 
 
-async def turns(sides: list[Go], units: int, rounds: int) -> list[list[float]]:
+async def turns(
+    sides: list[Go], units: int, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> list[list[float]]:
     """Microseconds a unit of each side, in each round."""
     repeat = max(1, 10_000 // units)
     for go in sides:
@@ -86,7 +88,7 @@ async def turns(sides: list[Go], units: int, rounds: int) -> list[list[float]]:
     for number in range(rounds):
         order = range(len(sides)) if number % 2 == 0 else reversed(range(len(sides)))
         for side in order:
-            taken[side].append(await timed(sides[side], repeat) / units * 1e6)
+            taken[side].append(await timed(sides[side], repeat, clock) / units * 1e6)
     return taken
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, cast, final
+from typing import TYPE_CHECKING, Generic, cast, final
 
 from returns.result import Failure, Result, Success
 from typing_extensions import Never, TypeVar, override
@@ -13,9 +13,12 @@ from stageflow.core.stage import Shape
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
 from stageflow.graph.above import given
 from stageflow.graph.build import laid_out
-from stageflow.graph.diagram import Diagram, drawing
+from stageflow.graph.drawing import drawing
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.plan import Atlas
+
+if TYPE_CHECKING:  # it is imported when the first diagram is made
+    from stageflow.graph.diagram import Diagram
 
 _I = TypeVar("_I", contravariant=True, default=Never)
 _O = TypeVar("_O", covariant=True, default=object)
