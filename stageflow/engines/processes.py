@@ -16,7 +16,7 @@ from typing import final
 
 from typing_extensions import override
 
-from stageflow.engines.worker import LOST, answer, interrupt
+from stageflow.engines.worker import LOST, answer_on, interrupt
 from stageflow.errors import WorkerLostError
 from stageflow.ports import EngineCapabilities, StageCall
 
@@ -110,7 +110,7 @@ class _Worker:
         if self._pid is None:
             begun = await asyncio.to_thread(self._executor.submit, os.getpid)
             self._pid = await asyncio.wrap_future(begun)
-        return asyncio.wrap_future(self._executor.submit(answer, call))
+        return asyncio.wrap_future(self._executor.submit(_answer, call))
 
     async def ended(self, ending: asyncio.Future[bytes]) -> bytes:
         """What the process answers; interrupts it where whoever waits is cancelled, and waits for that."""
@@ -155,6 +155,16 @@ class _Worker:
 def _looked_at(ending: asyncio.Future[bytes]) -> None:
     if not ending.cancelled():
         ending.exception()
+
+
+def _answer(call: StageCall) -> bytes:
+    """Answers a call on the process's one loop."""
+    if not _loop:
+        _loop.append(asyncio.Runner())
+    return answer_on(_loop[0], call)
+
+
+_loop: list[asyncio.Runner] = []  # of a worker process, once it has answered a call
 
 
 def _ready() -> None:
