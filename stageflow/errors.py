@@ -8,11 +8,14 @@
     │   │   ├── MissingPortError         a stage asked for a port that nobody provided
     │   │   ├── UndeclaredDependencyError  a stage read one that it does not follow
     │   │   ├── CodecError               a value could not be stored or sent
+    │   │   ├── EffectsUnknownError      a stage that must not run twice was cut off: somebody must decide
     │   │   └── WorkerLostError          the process that ran a stage is gone
     │   ├── StageTimeoutError            added by TimeoutInterceptor
     │   └── CircuitOpenError             added by CircuitBreakerInterceptor
     ├── PipelineValidationError          what build() fails with, every problem at once
     ├── UnifiedPipelineCancelled         raised by the exception-style StageGraph alone
+    ├── ResumeError                      there is no run to go on with
+    │   └── GraphChangedError            the pipeline is another one than that of the run
     └── RunStoreError                    the store of runs was lost in the middle of one
         └── LeaseHeldError               another process goes on with the run
 """
@@ -131,6 +134,16 @@ class CodecError(StageExecutionError):
     """A value could not be encoded or decoded."""
 
 
+class EffectsUnknownError(StageExecutionError):
+    """A stage with ``effects="once"`` was cut off, and nobody knows whether its effect happened.
+
+    Attributes:
+        stages: the names of such stages, with the numbers of items.
+    """
+
+    stages: tuple[str, ...] = ()
+
+
 class WorkerLostError(StageExecutionError):
     """The process that ran a stage is gone."""
 
@@ -189,6 +202,31 @@ class PipelineValidationError(Exception):
     @override
     def __hash__(self) -> int:
         return hash(self.problems)
+
+
+class ResumeError(Exception):
+    """A run cannot be gone on with: there is none of this id, or it was not journaled."""
+
+
+class GraphChangedError(ResumeError):
+    """The pipeline is another one than that of the run.
+
+    Attributes:
+        changes: what changed, a sentence each.
+    """
+
+    def __init__(self, about: str, changes: tuple[str, ...]) -> None:
+        super().__init__(about, changes)
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What changed: stages that came or went, what they follow, their types."""
+        found: tuple[str, ...] = self.args[1]
+        return found
+
+    @override
+    def __str__(self) -> str:
+        return "\n  - ".join((str(self.args[0]), *self.changes))
 
 
 class RunStoreError(Exception):

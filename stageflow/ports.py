@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from typing_extensions import override
@@ -20,6 +20,21 @@ class EventSink(Protocol):
 
     def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
         """Takes an event on the way of a run, at once and without waiting."""
+
+
+@runtime_checkable
+class ExpectingSink(Protocol):
+    """An `EventSink` that wants to know how far an ``.each`` is, as one that shows progress does."""
+
+    def expect(self, *, stage: str, items: int, done: Callable[[], int], data: Mapping[str, object]) -> None:
+        """Hears how many items an ``.each`` is about to go through.
+
+        Args:
+            stage: its name.
+            items: how many.
+            done: how many are done by now; to be asked as often as wanted, from any thread.
+            data: the ids of the run.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,16 @@ class StageJournal(Protocol):
 
 class DurableStore(RunStore, StageJournal, Protocol):
     """A store that keeps runs and their stages: what makes a run resumable."""
+
+    async def begin(self, run_id: UUID, owner: str, seconds: float, /, **metadata: object) -> Lease:
+        """Keeps a new run, with status ``running``, and gives its first lease, in one write."""
+        ...
+
+    async def end(self, lease: Lease, status: str, /, **data: object) -> None:
+        """Changes the status of the run and releases its lease, in one write.
+
+        Raises `LeaseHeldError` where the lease was lost: how the run ends is its new owner's to say.
+        """
 
 
 class ConfigProvider(Protocol):

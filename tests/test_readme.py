@@ -51,11 +51,12 @@ def _said_by(checker: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def printed() -> dict[int, str]:
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     """What each block prints, by its line; each builds on those before it."""
     module, outputs = types.ModuleType("readme"), dict[int, str]()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "readme", module)
+        patch.chdir(tmp_path_factory.mktemp("files"))  # a block that writes a file writes it there
         for block in PROGRAM:
             code = compile("\n" * block.line + block.body, "README.md", "exec")
             with contextlib.redirect_stdout(io.StringIO()) as output:

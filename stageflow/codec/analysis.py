@@ -167,8 +167,6 @@ class Analysis:
         if raised:  # an error says its class by itself
             plans = [plan for plan in plans if plan not in raised]
             plans.append(Raised(of, tuple(kind for plan in raised for kind in plan.kinds), self._fields_of))
-        if len(plans) == 1 and len(plans) == len(arguments) and raised:
-            return plans[0]
         return plans[0] if raised and len(arguments) == len(raised) else tagged(of, plans, none=type(None) in arguments)
 
     def _abstract(self, of: object, kinds: tuple[type, ...], arguments: tuple[object, ...]) -> Plan:

@@ -83,9 +83,6 @@ class Codec:
         Cannot encode a value as dict[str, list[str]]: $['pages'][0] is b'x' (bytes), where str is declared. \
 Give a value of the declared type, or declare bytes there.
         """
-        return self._encode(value, type, f"Cannot encode a value as {named(type)}")
-
-    def _encode(self, value: object, type: object, refused: str) -> Result[bytes, CodecError]:
         try:
             compiled = self._of(type)
             if compiled.native is not None and (data := self._natively(value, compiled)) is not None:
@@ -93,7 +90,8 @@ Give a value of the declared type, or declare bytes there.
             data = _written(compiled.plan.lower(value))
             Comparison(self._by_type).check(value, _read(data, compiled))
         except Exception as error:  # noqa: BLE001  (whatever an application's own types raise)
-            return Failure(_refused(refused, error))
+            what = f"the error {named(value.__class__)}" if type is StageError else f"a value as {named(type)}"
+            return Failure(_refused(f"Cannot encode {what}", error))
         return Success(data)
 
     def _natively(self, value: object, compiled: Compiled) -> bytes | None:
@@ -125,7 +123,7 @@ Give a value of the declared type, or declare bytes there.
 
     def encode_failure(self, error: StageError) -> Result[bytes, CodecError]:
         """An error as bytes: its class by name, its fields, its notes, and what caused it as text."""
-        return self._encode(error, StageError, f"Cannot encode the error {named(error.__class__)}")
+        return self.encode(error, StageError)
 
     def decode_failure(self, data: bytes) -> Result[StageError, CodecError]:
         """The error that was encoded, equal to it; what caused it stands as an `OriginalError` in ``__cause__``."""
@@ -133,6 +131,15 @@ Give a value of the declared type, or declare bytes there.
             return Success(cast("StageError", _read(data, self._of(StageError))))
         except Exception as error:  # noqa: BLE001  (whatever the fields of an application's own types raise)
             return Failure(_refused("Cannot decode an error", error))
+
+    def refused(self, type: object) -> str:
+        """Why no value of the type can be encoded; empty where some can.
+
+        >>> Codec().refused(list[int]), Codec().refused(memoryview)[:45]
+        ('', 'the codec does not know the type memoryview. ')
+        """
+        plan = self._of(type).plan
+        return plan.reason if isinstance(plan, Unknown) else ""
 
     def unknown(self, type: object) -> tuple[object, ...]:
         """The types inside of this one, itself included, of which the codec cannot encode any value.

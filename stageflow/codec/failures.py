@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
@@ -65,6 +66,11 @@ class Raised(Plan):
 
     @property
     @override
+    def tag(self) -> str:
+        return "error"  # which says its class by itself
+
+    @property
+    @override
     def label(self) -> str:
         kinds = sorted(self.kinds, key=lambda kind: kind.__qualname__)
         return " | ".join(f"{kind.__qualname__}({', '.join(slot.name for slot in slots_of(kind))})" for kind in kinds)
@@ -77,7 +83,7 @@ class Raised(Plan):
     def lower(self, value: object) -> object:
         if not isinstance(value, StageError) or not self.fits(value):
             raise misfit(value, self.of)
-        data: dict[str, object] = {"error": _place(type(value)), "fields": self._lowered(value)}
+        data: dict[str, object] = {"error": _place(cast("Hashable", type(value))), "fields": self._lowered(value)}
         if notes := notes_of(value):
             data["notes"] = list(notes)
         if (original := original_of(value)) is not None:
@@ -125,7 +131,12 @@ def _filled(kind: type[StageError], values: dict[str, object]) -> dict[str, obje
 def values_of(error: StageError) -> dict[str, object]:
     """What the declared fields of an error hold."""
     held: dict[str, object] = error.__dict__
-    return {slot.name: held[slot.name] for slot in slots_of(type(error)) if slot.name in held}
+    return {name: held[name] for name in _names(cast("Hashable", type(error))) if name in held}
+
+
+@lru_cache(maxsize=1024)
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(slot.name for slot in slots_of(cast("type[StageError]", kind)))
 
 
 def notes_of(error: StageError) -> tuple[str, ...]:
@@ -157,7 +168,9 @@ def _full_name(of: type) -> str:
     return of.__qualname__ if of.__module__ == "builtins" else f"{of.__module__}.{of.__qualname__}"
 
 
-def _place(of: type[StageError]) -> str:
+@lru_cache(maxsize=1024)
+def _place(kind: Hashable) -> str:
+    of = cast("type[StageError]", kind)
     place = f"{of.__module__}:{of.__qualname__}"
     try:
         found = _class_at(place)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import reprlib
+import types
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from typing_extensions import override
 
@@ -78,6 +79,11 @@ class Plan(ABC):
         return ()
 
     @property
+    def tag(self) -> str:
+        """What tells it from the others of a union, where its type does not."""
+        return ""
+
+    @property
     def label(self) -> str:
         """What a digest of the schema takes of this plan, its parts aside."""
         return shown(self.declared)
@@ -132,15 +138,21 @@ def unread(data: object, declared: object) -> Misfit:
 
 
 def named(of: object) -> str:
-    """A type as it is written, without the names of modules."""
+    """A type as it is written, without the names of modules; equal types have one name, however they are written."""
     if of is None or of is type(None):
         return "None"
-    if isinstance(of, type) and not typing.get_args(of):
+    origin, arguments = typing.get_origin(of), typing.get_args(of)
+    if origin in _UNIONS:
+        return " | ".join(map(named, arguments))
+    if arguments and isinstance(origin, type):
+        return f"{named(origin)}[{', '.join('...' if each is ... else named(each) for each in arguments)}]"
+    if isinstance(of, type):
         return of.__qualname__.rpartition("<locals>.")[2]
     return _MODULES.sub("", shown(of))
 
 
-_MODULES = re.compile(r"(?:\w+\.|<locals>\.)+(?=\w)")
+_UNIONS: Final[tuple[object, ...]] = (typing.Union, types.UnionType)
+_MODULES: Final = re.compile(r"(?:\w+\.|<locals>\.)+(?=\w)")
 
 
 def brief(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Plans of what has named fields: dataclasses, typed dicts, the structs of msgspec and of attrs."""
+"""Plans of what has named fields: dataclasses, typed dicts, the structs of msgspec."""
 
 from __future__ import annotations
 

@@ -58,6 +58,8 @@ class Exact(Plan):
 
     @override
     def lift(self, data: object) -> object:
+        if type(data) is self.of:
+            return data
         try:
             lifted = cast("object", msgspec.convert(data, self.of))
         except (msgspec.ValidationError, OverflowError) as error:

@@ -1,4 +1,4 @@
-"""The fields that a class tells of: of dataclasses, typed dicts, structs of msgspec and of attrs."""
+"""The fields that a class tells of: of dataclasses, typed dicts, structs of msgspec."""
 
 from __future__ import annotations
 
@@ -34,17 +34,12 @@ def slots(of: type[object]) -> tuple[Slot, ...] | None:
     names = cast("tuple[str, ...] | None", _read(of, "__struct_fields__"))  # of msgspec.Struct
     if names is not None:
         return tuple(Slot(name, name) for name in names)
-    found = cast("tuple[object, ...] | None", _read(of, "__attrs_attrs__"))
-    return None if found is None else tuple(Slot(str(_read(each, "name")), _alias(each)) for each in found)
+    return None
 
 
 def _of_dataclass(field: dataclasses.Field[object]) -> Slot:
     default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
     return Slot(field.name, field.name if field.init else None, required=not default)
-
-
-def _alias(attribute: object) -> str | None:
-    return str(_read(attribute, "alias") or _read(attribute, "name")) if _read(attribute, "init") else None
 
 
 def _read(of: object, name: str) -> object:

@@ -71,6 +71,11 @@ class Unknown(Plan):
     def lift(self, data: object) -> object:
         raise Misfit(self.why or f"has {brief(data)}, and {self._unknown()}")
 
+    @property
+    def reason(self) -> str:
+        """Why no value of it can be encoded; empty where there is none."""
+        return "" if self.of in _NOTHING else self.why or self._unknown()
+
     def _unknown(self) -> str:
         if self.of in _NOTHING:
             return "no value at all is declared there. Declare its type."

@@ -77,9 +77,9 @@ class OneOfSeveral(Plan):
 
 def tagged(of: object, plans: list[Plan], *, none: bool) -> OneOfSeveral:
     """The union of these: each by the shortest name that tells it from the others."""
-    levels = [[name(plan.declared) for plan in plans] for name in (_outside, named, _full)]
+    levels = [[plan.tag or name(plan.declared) for plan in plans] for name in (_outside, named, _full)]
     tags = [
-        next((name for name, all in zip(names, levels, strict=True) if all.count(name) == 1), names[-1])
+        next((name for name, level in zip(names, levels, strict=True) if level.count(name) == 1), names[-1])
         for names in zip(*levels, strict=True)
     ]
     return OneOfSeveral(of, dict(zip(tags, plans, strict=True)), none)

@@ -15,10 +15,8 @@ if find_spec("msgspec") is None:
 
 from stageflow.engines.local import LocalEngine
 from stageflow.engines.performing import perform
-from stageflow.engines.sending import Sent
 from stageflow.engines.worker import answer, interrupt
 from stageflow.ports import LOCAL, Engine, EngineCapabilities, Placement, StageCall
-from stageflow.running.placing import place_with
 
 if TYPE_CHECKING:
     from stageflow.engines.dask import DaskEngine
@@ -52,6 +50,3 @@ def __getattr__(name: str) -> object:
 
         return DaskEngine
     raise AttributeError(f"stageflow.engines has no {name!r}.")
-
-
-place_with(Sent)

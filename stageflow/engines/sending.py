@@ -12,6 +12,7 @@ from stageflow.engines.targets import CODEC, Target, placed_targets, travels
 from stageflow.errors import PipelineValidationError, WorkerLostError
 from stageflow.graph.executor import AnyGraph
 from stageflow.graph.inputs import RunInputs, of_run
+from stageflow.graph.once import only_once
 from stageflow.graph.plan import Node, Plan
 from stageflow.graph.reading import read as read_output
 from stageflow.graph.shape import Call, Given, Leaf, Named
@@ -62,7 +63,7 @@ class Sent:
             try:
                 data = await self._engine.call(_call(target, attempt))
             except WorkerLostError as error:
-                lost = _lost(error, attempt, target.placement.attempts)
+                lost = _lost(error, attempt, 1 if leaf.once else target.placement.attempts)
                 if not lost.retryable:
                     raise lost from error
                 attempt = attempt.next_attempt(lost)
@@ -127,8 +128,8 @@ def _sending(body: object) -> Call:
 
 
 def _sent_body(leaf: Leaf) -> Call:
-    async def run_elsewhere(inputs: StageInputs[object]) -> Given:
+    async def run_sent(inputs: StageInputs[object]) -> Given:
         elsewhere = of_run(inputs).ledger.run.elsewhere
         return await (leaf.call(inputs) if elsewhere is None else elsewhere.send(leaf, inputs))
 
-    return run_elsewhere
+    return only_once(run_sent) if leaf.once else run_sent

@@ -57,6 +57,8 @@ class RunInputs(StageInputs[object]):
     @override
     def next_attempt(self, error: StageError | None = None) -> RunInputs:
         ledger, slot = self.ledger, self.slot
+        if ledger.run.journal is not None:
+            ledger.run.journal.failed(ledger, slot, error)
         ledger.attempts[slot] = ledger.attempts.get(slot, 0) + 1
         kind = ledger.kind(slot)
         if ledger.run.teller is not None and kind is not None:

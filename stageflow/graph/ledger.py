@@ -34,6 +34,7 @@ class Ledger:
         riders: outputs that brought artifacts or events along.
         attempts: attempts of each stage after its first, where there were any.
         tried: attempts of each stage in former executions of the same, where what is around was tried again.
+        former: the former execution of the same, where what is around was tried again.
         children: the executions inside this one, by stage and plan.
         held: where the runner has a limit, the place that each running stage holds.
     """
@@ -46,6 +47,7 @@ class Ledger:
         "children",
         "each",
         "ended",
+        "former",
         "held",
         "inside",
         "items",
@@ -80,11 +82,13 @@ class Ledger:
         if each:
             items = _items(value)
             self.values: list[object] = [*items, items]
-            self.scheduler: Scheduler = Scheduler(_unrelated(len(items)))
+            topology = _unrelated(len(items))
         else:
             self.values = [None] * len(plan.nodes)
             self.values.append(value)
-            self.scheduler = Scheduler(plan.topology)
+            topology = plan.topology
+        journal = run.journal
+        self.scheduler: Scheduler = Scheduler(topology) if journal is None else journal.scheduler(self, topology)
         self.states: list[StageStatus | None] = self.scheduler.states
         self.begun: list[float] = [NEVER] * len(self.states)
         self.ended: list[float] = [0.0] * len(self.states)
@@ -94,10 +98,19 @@ class Ledger:
         self.attempts: dict[int, int] = {}
         self.children: dict[tuple[int, Plan], Ledger] = {}
         self.held: dict[int, Lent] = {}
+        self.former: Ledger | None = None
         if above is not None:
             former = above.children.get((slot, plan))
-            if former is not None and len(former.states) == len(self.states):
-                self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
+            if former is not None:
+                if run.journal is not None:
+                    run.journal.again(former)
+            elif above.former is not None:  # what is around it was tried again
+                former = above.former.children.get((slot, plan))
+            if former is not None:
+                if len(former.states) == len(self.states):
+                    self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
+                former.former = None  # one is enough: the attempts before it are counted in it
+                self.former = former
             above.children[slot, plan] = self
 
     def name(self, slot: int) -> str:
@@ -118,6 +131,10 @@ class Ledger:
         """What stands inside the wrappers of a stage."""
         return self._cores[0 if self.each else slot]
 
+    def settled(self) -> int:
+        """How many stages have ended by now."""
+        return len(self.states) - self.states.count(None)
+
     @property
     def whole_items(self) -> bool:
         """Whether each item is one stage, run without an execution of its own."""
@@ -126,6 +143,23 @@ class Ledger:
     def attempt(self, slot: int) -> int:
         """How often a stage has been tried."""
         return 1 + (self.tried[slot] if self.tried else 0) + self.attempts.get(slot, 0)
+
+    def running(self) -> list[str]:
+        """The full names of the stages that run, those inside others in place of what contains them."""
+        found: list[str] = []
+        unseen: list[tuple[Ledger, int]] = [(self, slot) for slot in range(len(self.begun)) if self.is_running(slot)]
+        while unseen:
+            ledger, slot = unseen.pop(0)
+            inner = [child for (at, _), child in ledger.children.items() if at == slot]
+            inside = [(child, at) for child in inner for at in range(len(child.begun)) if child.is_running(at)]
+            if not inside:
+                found.append(ledger.name(slot))
+            unseen = inside + unseen
+        return found
+
+    def is_running(self, slot: int) -> bool:
+        """Whether a stage has started and not ended."""
+        return self.begun[slot] > NEVER and self.states[slot] is None
 
     def why(self, slot: int) -> str:
         """Why a stage did not end OK, in words that name where it began."""

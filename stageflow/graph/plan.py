@@ -16,6 +16,7 @@ INPUT = -1  # in place of a stage's number: the input of the plan
 
 Source: TypeAlias = int | tuple[int, ...]
 Node: TypeAlias = tuple[Call, Source]
+Telling: TypeAlias = tuple[str, str, dict[str, object]]  # the events' types, started and completed, and what they say
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,7 @@ class Plan:
         sinks: the stages that nothing follows.
         scopes: of each stage, the naming scope it is in.
         inner: of each stage that contains others, the plans inside it.
+        shapes: of each stage, what it is made of: its function, or that in its wrappers.
         templated: whether the names have a place for the number of an item.
         bodies: of each stage, the shape whose call its node or core is; None where it only contains others.
     """
@@ -47,16 +49,19 @@ class Plan:
     sinks: tuple[int, ...]
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
+    shapes: tuple[Shape, ...]
     templated: bool
     bodies: tuple[Shape | None, ...] = ()
-    _told: dict[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    _told: list[Telling] = field(default_factory=list[Telling])
 
-    def told(self, what: str) -> Sequence[str]:
-        """Of each stage, the type of the event that this happened to it; made once, where a sink asks."""
-        found = self._told.get(what)
-        if found is None:
-            found = self._told[what] = [f"stage.{name}.{what}" for name in self.names]
-        return found
+    @property
+    def told(self) -> Sequence[Telling]:
+        """What is told of each stage's first attempt; made once, where a sink asks."""
+        if not self._told:
+            for name, kind in zip(self.names, self.kinds, strict=True):
+                data: dict[str, object] = {"stage": name, "kind": kind, "attempt": 1}
+                self._told.append((f"stage.{name}.started", f"stage.{name}.completed", data))
+        return self._told
 
 
 @final
@@ -89,6 +94,7 @@ class Atlas:
         named: the same by name.
         enclosing: of each plan, the plan around it and the number of the stage there; of the root, itself and -1.
         scopes: of each naming scope, the one around it; of the outermost, -1.
+        scope_names: of each naming scope, the name that it stands under.
         plans: every plan, by number.
         hiding: the plans in which a stage may have no output although the stage around them is OK.
         requires: the ports that stages declare, with the first stage that does.
@@ -101,6 +107,7 @@ class Atlas:
     named: Mapping[str, Place]
     enclosing: tuple[tuple[int, int], ...]
     scopes: tuple[int, ...]
+    scope_names: tuple[str, ...]
     plans: tuple[Plan, ...]
     hiding: frozenset[int]
     requires: tuple[tuple[AnyPortKey, str], ...]

@@ -14,10 +14,12 @@ from stageflow.core.timer import PipelineTimer
 from stageflow.errors import StageError
 from stageflow.graph.places import Place
 from stageflow.graph.plan import Atlas, Node, Plan
+from stageflow.graph.scheduler import Scheduler, Topology
 from stageflow.graph.shape import Call, Given, Leaf
 from stageflow.graph.telling import Teller
-from stageflow.ports import ConfigProvider, CorrelationIds, EventSink
+from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunStore
 
+STAGES_PER_LISTEN = 8  # where stages wait, the run notices from time to time that the loop has been heard
 STAGES_PER_BREATH = 64  # the loop is heard at least every so many stages,
 SECONDS_PER_BREATH = 0.005  # and at least every so many seconds
 
@@ -28,6 +30,37 @@ class Wrapping(Protocol):
     def wired(self, plan: Plan, /) -> tuple[Sequence[Node], Mapping[int, Call]]:
         """The plan's nodes and cores, each stage of the user's wrapped."""
         ...
+
+
+class Journal(RunStore, Protocol):
+    """The journal of one run: what makes it durable. The store of the run beside, as the executor knows it."""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the run goes on where another process left it."""
+        ...
+
+    @property
+    def former_trace(self) -> str:
+        """The trace of the process that had the run before, as a ``traceparent``; empty where there is none."""
+        ...
+
+    def scheduler(self, ledger: object, topology: Topology, /) -> Scheduler:
+        """What says what may run next in an execution: what is recorded is settled, and does not run."""
+        ...
+
+    def again(self, former: object, /) -> None:
+        """Says that an execution is tried again as a whole: what is recorded of the former does not count."""
+
+    def failed(self, ledger: object, slot: int, error: StageError | None, /) -> None:
+        """Says that an attempt failed and that another follows."""
+
+    async def starting(self, ledger: object, slot: int, /) -> Given | None:
+        """Records that a stage which must not run twice is about to run; what it is to give instead, where lost."""
+        ...
+
+    def close(self) -> None:
+        """Ends what the journal does beside the run."""
 
 
 class Elsewhere(Protocol):
@@ -64,10 +97,13 @@ class Run:
         streak: stages since the loop was last heard.
         breath: when the loop is to be heard again, on the run's clock.
         breathing: whether the loop is being heard, so that every worker of the run waits a turn.
+        listening: whether the loop's next turn is going to be noticed.
         failed: what stages failed with, in time, handled or not.
         defects: errors made from what escaped a stage; `.recover` lets them pass.
         own: under a runner's interceptors, what came from stages themselves.
         foreign: errors that a runner's interceptors added; nothing inside the run absorbs them.
+        journal: where a durable run is recorded.
+        once: of stages that must not run twice, what they gave; None of one that was cut off.
     """
 
     __slots__ = (
@@ -88,7 +124,10 @@ class Run:
         "foreign",
         "grace",
         "halt",
+        "journal",
         "limit",
+        "listening",
+        "once",
         "own",
         "pipeline",
         "places",
@@ -136,11 +175,14 @@ class Run:
         self.cause: str = ""
         self.streak: int = 0
         self.breathing: bool = False
+        self.listening: bool = False
         self.breath: float = 0.0
         self.failed: list[StageError] = []
         self.defects: Identities = Identities()
         self.own: Identities = Identities()
         self.foreign: Identities = Identities()
+        self.journal: Journal | None = None
+        self.once: dict[str, Given | None] | None = None
 
     @property
     def context(self) -> PipelineContext:
@@ -155,6 +197,7 @@ class Run:
                 self.deadline,
                 self.timer,
                 pipeline=self.pipeline,
+                former_trace="" if self.journal is None else self.journal.former_trace,
             )
         return self._context
 
@@ -166,14 +209,28 @@ class Run:
             self.cause = self.cause or reason
             self.halt()
 
+    def heard(self, now: float) -> None:
+        """Counts anew: the loop woke a stage that waited, the first since this was last noticed.
+
+        Stages that end before the loop comes round again may have been woken by the same turn of it.
+        """
+        self.streak, self.breath = 0, now + SECONDS_PER_BREATH
+        self._listen()
+
     def breathe(self) -> None:
         """Has the workers of the run wait until the loop has been heard: one turn of it."""
         self.breathing = True
+        if not self.listening:
+            self._listen()
+
+    def _listen(self) -> None:
+        self.listening = True
         asyncio.get_running_loop().call_soon(self.breathed)
 
     def breathed(self) -> None:
         """The loop has just been heard."""
         self.breathing = self.reason is not None
+        self.listening = False
         self.streak = 0
         self.breath = self.timer.clock() + SECONDS_PER_BREATH
 

@@ -38,6 +38,7 @@ class Leaf(Shape):
         function: the user's own function, for its annotations.
         lifted: whether that is a plain function, which takes and gives bare values.
         thread: whether it runs in a thread.
+        once: whether it must not run twice, since what it does outside cannot be repeated.
         placement: where its runner's engine is to run it.
     """
 
@@ -49,6 +50,7 @@ class Leaf(Shape):
     function: object
     lifted: bool = False
     thread: bool = False
+    once: bool = False
     placement: Placement | None = None
 
     @property

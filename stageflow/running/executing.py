@@ -28,13 +28,14 @@ async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
     run.halt = pool.halt
     if run.reason is not None:
         pool.halt()
+    resumed = run.journal is not None and run.journal.resumed
     if run.teller is not None:
-        run.teller.tell("pipeline.created", pipeline=run.pipeline)
+        run.teller.tell("pipeline.resumed" if resumed else "pipeline.created", pipeline=run.pipeline)
     timer = _deadline(run)
     try:
         if store is not None:
             await _kept(run, store.create_run(run.run_id, **_metadata(run)))
-        if run.teller is not None:
+        if run.teller is not None and not resumed:
             run.teller.tell("pipeline.started", pipeline=run.pipeline)
         result = await pool.drive()
     except asyncio.CancelledError:
@@ -47,7 +48,9 @@ async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
         if timer is not None:
             timer.cancel()
     outcome = _outcome(pool.ledger, result)
-    if run.teller is not None or store is not None:
+    if store is None and (run.teller is None or run.teller.at_once):
+        await _ended(run, outcome, None)
+    else:
         await _to_its_end(lambda: _ended(run, outcome, store))
     return outcome
 
@@ -75,6 +78,8 @@ def _deadline(run: Run) -> asyncio.TimerHandle | None:
 
 async def _ended(run: Run, outcome: Outcome, store: RunStore | None) -> None:
     """Tells how the run ended: the store first, so that whoever hears the last event finds it there."""
+    if run.teller is None and store is None:
+        return
     word, status, more = _words(outcome)
     try:
         if store is not None:
@@ -111,6 +116,8 @@ def _words(outcome: Outcome) -> tuple[str, str, dict[str, object]]:
 async def _kept(run: Run, awaitable: Awaitable[object]) -> None:
     try:
         await awaitable
+    except RunStoreError:
+        raise
     except Exception as error:
         raise RunStoreError(f"The run store lost run {run.run_id}: {type(error).__name__}: {error}") from error
 

@@ -13,7 +13,7 @@ PATIENCE = 60.0
 async def until(holds: Callable[[], bool]) -> None:
     """Returns when something holds that nobody tells of."""
     async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110  (other processes set no event)
+        while not holds():  # noqa: ASYNC110  (what it waits for is in other processes)
             await asyncio.sleep(0.01)
 
 

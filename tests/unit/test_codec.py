@@ -739,6 +739,25 @@ def test_a_hook_goes_before_what_the_codec_knows() -> None:
     assert "$[0]" in str(codec.encode([Page("a", "lost")], list[Page]).failure())
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Page | Http, typing.Union[Page, Http]),  # noqa: UP007
+        (Page | Http | Lost | None, typing.Union[Page, Http, Lost, None]),  # noqa: UP007
+        (list[int | None] | list[str], typing.Union[list[Optional[int]], list[str]]),  # noqa: UP007, UP045
+        (Success[int] | Failure[Http | Lost], Result[int, typing.Union[Http, Lost]]),  # noqa: UP007
+    ],
+)
+@pytest.mark.parametrize("value", [Page("a"), Http("no", url="a"), [None], ["a"], Success(1), Failure(Lost("no"))])
+def test_a_type_that_is_written_in_another_way_reads_the_same_data(one, other, value) -> None:
+    match sealed(Codec().encode(value, one)):
+        case Success(data):
+            assert told(Codec().decode(data, other).unwrap()) == told(value)
+            assert Codec().schema_hash(one) == Codec().schema_hash(other)
+        case Failure(_):
+            assert isinstance(Codec().encode(value, other), Failure)
+
+
 class Cloud:
     """Has no equality of its own."""
 
