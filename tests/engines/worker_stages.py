@@ -75,6 +75,19 @@ def pid_then_wait(path: str) -> str:
 
 
 @lift
+def marked(path: str) -> str:
+    """Leaves a mark for each time that it ran."""
+    with Path(f"{path}.marks").open("a") as file:
+        file.write("x")
+    return path
+
+
+@lift(effects="once")
+def charged(number: int) -> int:
+    return number
+
+
+@lift
 def pid_then_count(path: str) -> str:
     """Says which process it is in, and counts in one call into C, which hears nothing."""
     partial = Path(f"{path}.partial")
