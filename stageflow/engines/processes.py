@@ -23,6 +23,10 @@ from stageflow.ports import EngineCapabilities, StageCall
 _CAPABILITIES = EngineCapabilities(interrupts_running=True, survives_worker_loss=True, remote=True)
 _INTERRUPT = getattr(signal, "SIGUSR1", None)  # none on Windows, where a body is killed at once
 _AGAIN = 0.05  # seconds
+_UNSTARTABLE = (
+    "a worker process ended before it could do anything; what it printed says why. Processes import the main script: "
+    'it needs to be a file, with if __name__ == "__main__": around what it runs.'
+)
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -67,11 +71,14 @@ class ProcessEngine:
         """Answers the call on a process that has nothing else to do."""
         async with self._places:
             while not self._closed:
-                worker = self._idle.pop() if self._idle else _Worker(self._context, self._grace)
+                known = bool(self._idle)
+                worker = self._idle.pop() if known else _Worker(self._context, self._grace)
                 try:
                     ending = await worker.started(call)
-                except BrokenProcessPool:  # it ended while it had nothing to do
+                except BrokenProcessPool as error:
                     worker.lost = True
+                    if not known:  # else it ended while it had nothing to do, and another takes its place
+                        raise WorkerLostError(_UNSTARTABLE) from error
                 else:
                     return await worker.ended(ending)
                 finally:
