@@ -20,7 +20,7 @@ from stageflow.views import to_dot, to_mermaid, to_tree
 
 CODES = "Exit codes: " + ", ".join(f"{code.value} {code.name.lower()}" for code in ExitCode) + "."
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="stageflow",
     help="Runs, checks, draws and resumes pipelines.",
     epilog=CODES,

@@ -18,7 +18,7 @@ from stageflow.core.timer import PipelineTimer
 from stageflow.errors import MissingPortError, ResumeError, StageError, StageExecutionError
 from stageflow.events.context import get_event_sink
 from stageflow.events.sink import NoOpEventSink
-from stageflow.graph.executor import AnyGraph, UnifiedStageGraph
+from stageflow.graph.executor import AnyGraph, Driver, UnifiedStageGraph
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.places import Places, lent
 from stageflow.graph.run import Run, Wrapping
@@ -412,5 +412,4 @@ def _over(first: ConfigProvider | None, second: ConfigProvider | None) -> Config
 
 _DEFAULT: Runner[Never] = Runner()
 
-
-drive = _DEFAULT.drive
+drive: Driver = _DEFAULT.drive

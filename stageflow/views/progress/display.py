@@ -28,7 +28,7 @@ class Display(ABC):
 
     def __init__(self) -> None:
         self.boards: dict[object, Board] = {}
-        self.shown = False
+        self.shown: bool = False
 
     def hear(self, type: str, data: Mapping[str, object], since: float, now: float) -> None:
         """Takes an event of a run that began at a time."""
