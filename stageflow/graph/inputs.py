@@ -55,9 +55,9 @@ class RunInputs(StageInputs[object]):
         )
 
     @override
-    def next_attempt(self, error: StageError | None = None) -> RunInputs:
+    def next_attempt(self, error: StageError | None = None, *, waited: float = 0.0) -> RunInputs:
         ledger, slot = self.ledger, self.slot
-        ledger.attempts[slot] = ledger.attempts.get(slot, 0) + 1
+        ledger.again(slot, error, waited)
         kind = ledger.kind(slot)
         if ledger.run.teller is not None and kind is not None:
             ledger.run.teller.retrying(ledger.name(slot), kind, ledger.attempt(slot), error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageKind, StageStatus
@@ -16,6 +16,15 @@ from stageflow.graph.scheduler import Scheduler, Topology
 from stageflow.graph.shape import Call
 
 NEVER = -1.0  # in place of when a stage started, where it did not
+
+
+class Try(NamedTuple):
+    """An attempt that another followed: when it began and ended, and when that one began, on the run's clock."""
+
+    began: float
+    ended: float
+    again: float
+    error: StageError | None
 
 
 class Ledger:
@@ -34,6 +43,8 @@ class Ledger:
         riders: outputs that brought artifacts or events along.
         attempts: attempts of each stage after its first, where there were any.
         tried: attempts of each stage in former executions of the same, where what is around was tried again.
+        former: the execution before this one of the same, where what is around was tried again.
+        tries: of each stage that was tried again, its former attempts; made with the first.
         children: the executions inside this one, by stage and plan.
         held: where the runner has a limit, the place that each running stage holds.
     """
@@ -46,6 +57,7 @@ class Ledger:
         "children",
         "each",
         "ended",
+        "former",
         "held",
         "inside",
         "items",
@@ -58,6 +70,7 @@ class Ledger:
         "slot",
         "states",
         "tried",
+        "tries",
         "values",
     )
 
@@ -92,12 +105,19 @@ class Ledger:
         self.notes: dict[int, StageError | str] = {}
         self.riders: dict[int, StageOutput[object]] = {}
         self.attempts: dict[int, int] = {}
+        self.tries: dict[int, tuple[Try, ...]] | None = None
+        self.former: Ledger | None = None
         self.children: dict[tuple[int, Plan], Ledger] = {}
         self.held: dict[int, Lent] = {}
         if above is not None:
             former = above.children.get((slot, plan))
+            if former is None and above.former is not None:
+                former = above.former.children.get((slot, plan))
+            if former is not None:
+                self.former = former.superseded()
             if former is not None and len(former.states) == len(self.states):
                 self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
+                self.tries = former.in_all()
             above.children[slot, plan] = self
 
     def name(self, slot: int) -> str:
@@ -126,6 +146,34 @@ class Ledger:
     def attempt(self, slot: int) -> int:
         """How often a stage has been tried."""
         return 1 + (self.tried[slot] if self.tried else 0) + self.attempts.get(slot, 0)
+
+    def again(self, slot: int, error: StageError | None, waited: float) -> None:
+        """Keeps that an attempt of a stage failed, so many seconds ago, and is followed by another."""
+        now, own = self.run.timer.clock(), self.attempts.get(slot, 0)
+        if self.tries is None:
+            self.tries = {}
+        former = self.tries.get(slot, ())
+        began = former[-1].again if own else self.begun[slot]
+        self.tries[slot] = (*former, Try(began, now - waited, now, error))
+        self.attempts[slot] = own + 1
+
+    def superseded(self) -> Ledger:
+        """The execution, with what is inside it from the one before, where it did not come to that itself."""
+        if self.former is not None:
+            self.children = {**self.former.children, **self.children}
+            self.former = None
+        return self
+
+    def in_all(self) -> dict[int, tuple[Try, ...]]:
+        """Every attempt of the stages that were started, the last ones too: all are in the past."""
+        every = dict(self.tries or {})
+        for slot, begun in enumerate(self.begun):
+            if begun == NEVER:
+                continue
+            former, note, end = every.get(slot, ()), self.notes.get(slot), begun + self.ended[slot]
+            began = former[-1].again if self.attempts.get(slot) else begun
+            every[slot] = (*former, Try(began, end, end, note if isinstance(note, StageError) else None))
+        return every
 
     def why(self, slot: int) -> str:
         """Why a stage did not end OK, in words that name where it began."""

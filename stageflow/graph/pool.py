@@ -35,7 +35,6 @@ from stageflow.graph.plan import INPUT, Node, Plan
 from stageflow.graph.run import STAGES_PER_BREATH
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.stepping import awaited, resume
-from stageflow.observability.logging import bind_run
 
 _LOG = logging.getLogger(__name__)
 _OK, _SKIP, _FAIL, _CANCEL = StageStatus.OK, StageStatus.SKIP, StageStatus.FAIL, StageStatus.CANCEL
@@ -77,8 +76,6 @@ class Pool:
         self._kinds = kinds
         self._limit = min(limit or _UNLIMITED, run.limit)
         self._context = copy_context()
-        if ledger.above is None:
-            self._context.run(bind_run, run.run_id, run.correlation)
         self._ready: deque[int] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0
@@ -146,7 +143,7 @@ class Pool:
         self._unstarted.clear()
         if running and self._grace is None:
             loop = asyncio.get_running_loop()
-            self._grace = loop.call_later(self.ledger.run.grace, self._warn)
+            self._grace = loop.call_later(self.ledger.run.grace, self._warn, context=self._context)
 
     def _warn(self) -> None:
         ledger = self.ledger

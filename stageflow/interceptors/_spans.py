@@ -126,8 +126,8 @@ class Watched(RunInputs):
         self._span = span
 
     @override
-    def next_attempt(self, error: StageError | None = None) -> RunInputs:
-        again = self._given.next_attempt(error)
+    def next_attempt(self, error: StageError | None = None, *, waited: float = 0.0) -> RunInputs:
+        again = self._given.next_attempt(error, waited=waited)
         about: Attributes = {name.ATTEMPT: again.attempt}
         if error is not None:
             about |= {name.ERROR_TYPE: name.error_type(error), name.ERROR_MESSAGE: str(error)}

@@ -20,7 +20,9 @@ _LOG = logging.getLogger(__name__)
 class LoggingInterceptor(BaseInterceptor[Never]):
     """Logs the start of a stage at DEBUG, its end at a level, and its failure at WARNING; it adds no error.
 
-    Each line has the stage, the run, the attempt and the duration in its text and as ``extra``.
+    A line's text has the stage's name and how long it took, with all its attempts; its ``extra`` has ``stage``,
+    ``run_id`` and ``attempt``, of the end ``status`` and ``duration_ms`` too. Correlation ids come by the filter or the
+    processor of `stageflow.observability.logging`, as on every line of a run.
 
     Attributes:
         level: of the lines about the end of a stage.
@@ -44,10 +46,10 @@ class LoggingInterceptor(BaseInterceptor[Never]):
         level = max(self.level, logging.WARNING) if failed else self.level
         if log.isEnabledFor(level):
             why = f": {outcome.error or outcome.reason}" if outcome.error or outcome.reason else ""
-            extra = {**_extra(context), "status": outcome.status.value, "duration_ms": outcome.duration_ms}
-            log.log(
-                level, "stage %s %s in %.3f ms%s", outcome.name, outcome.status, outcome.duration_ms, why, extra=extra
-            )
+            tries, took = outcome.attempts, outcome.duration_ms
+            often = f" after {tries} attempts" if tries > 1 else ""
+            extra = {**_extra(context), "attempt": tries, "status": outcome.status.value, "duration_ms": took}
+            log.log(level, "stage %s %s in %.3f ms%s%s", outcome.name, outcome.status, took, often, why, extra=extra)
 
 
 def _extra(context: InterceptorContext) -> dict[str, object]:

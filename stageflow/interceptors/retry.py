@@ -93,13 +93,15 @@ class RetryInterceptor(BaseInterceptor[Never]):
                 attempt = await attempted(call, inputs)
                 if attempt.error is None or not self.retry_when(attempt.error):
                     return attempt.settled()
+                context = inputs.context
+                clock, remaining = context.timer.clock, context.remaining
+                failed = clock()
                 delay = next_delay(number, backoff=self.backoff, cap=self.cap, draw=self.draw())
-                remaining = inputs.context.remaining
                 if remaining is not None and delay >= remaining:
                     return attempt.settled()
                 async with Aside(inputs):
                     await self.sleep(delay)
-                inputs = inputs.next_attempt(attempt.error)
+                inputs = inputs.next_attempt(attempt.error, waited=clock() - failed)
             return await call(inputs)
 
         return run_retried

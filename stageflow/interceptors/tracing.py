@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import Awaitable, Sequence
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast, final
 
 from returns.result import Result
@@ -20,6 +20,7 @@ from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, Skipp
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.observability import attributes as name
 from stageflow.observability.logging import bind_trace
+from stageflow.ports import CorrelationIds
 
 _absent: str | None = None
 
@@ -58,8 +59,8 @@ class TracingInterceptor(BaseInterceptor[Never]):
     current span    inside a stage and its threads, the stage's: what the application traces there is below it
     ==============  =============================================================================================
 
-    Without an SDK it makes no span. Log lines of the run get its trace id, by what `stageflow.observability.logging`
-    has for them.
+    Without an SDK it makes no span. The run's correlation gets the id of its trace, where it names none itself: so
+    events, the report, the store and log lines (`stageflow.observability.logging`) have it.
 
     Attributes:
         provider: whose tracer makes the spans; the application's where None.
@@ -75,18 +76,20 @@ class TracingInterceptor(BaseInterceptor[Never]):
             raise ImportError(_absent, name="opentelemetry")
 
     @override
-    def run_started(self, context: PipelineContext, /) -> None:
+    def run_started(self, context: PipelineContext, /) -> CorrelationIds | None:
         if not spans.is_live(self.provider):
             _run.set(_Run(self, None, None, _run.get()))
-            return
+            return None
         title = context.pipeline or "run"
         tracer, wanted = spans.tracer(self.provider), context.correlation.trace_id
         span = spans.started(tracer, title, _about(context), trace_id=wanted)
         token = spans.entered(span)
         _run.set(_Run(self, span, token, _run.get()))
         trace_id = spans.trace_id_of(span)
-        if trace_id is not None:
-            bind_trace(trace_id)
+        if trace_id is None:
+            return None
+        bind_trace(trace_id)
+        return None if wanted else replace(context.correlation, trace_id=trace_id)
 
     @override
     def run_ended(self, context: PipelineContext, outcome: Outcome | BaseException, /) -> None:

@@ -55,6 +55,7 @@ from stageflow import (
     skip,
     stage,
 )
+from stageflow.events.recording import RecordingEventSink
 from stageflow.interceptors.correlation import CorrelationInterceptor
 from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.logging import RunFilter
@@ -517,6 +518,47 @@ async def test_log_lines_of_a_run_have_the_id_of_its_trace(spans: Spans, caplog:
     await Runner().using(spans.tracing).using(CorrelationInterceptor()).run((first | talks).named("site"), "x")
     ids = [trace.format_trace_id(span.context.trace_id) for span in spans.named("site") if span.context]
     assert [record.trace_id for record in caplog.records if record.name == "application"] == ids
+
+
+async def test_every_event_of_a_run_has_the_id_of_its_trace(spans: Spans) -> None:
+    sink = RecordingEventSink()
+    runner = Runner(sink=sink).using(spans.tracing)
+    outcome = await runner.run((first | left).named("site"), "x")
+    ids = {trace.format_trace_id(span.context.trace_id) for span in spans.all if span.context}
+    assert len(ids) == 1
+    assert {event.data.get("trace_id") for event in sink.events} == ids
+    assert sink.types[0] == "pipeline.created"
+    assert {outcome.report.correlation.trace_id} == ids
+
+
+async def test_a_run_that_names_a_trace_itself_keeps_its_id_whatever_span_is_current(spans: Spans) -> None:
+    sink, context = RecordingEventSink(), PipelineContext(correlation=CorrelationIds(trace_id=TRACE))
+    runner = Runner(sink=sink).using(spans.tracing)
+    await runner.run(first | left, "x", context=context)
+    with spans.provider.get_tracer("application").start_as_current_span("request"):
+        await runner.run(first | left, "x", context=context)
+    assert {event.data["trace_id"] for event in sink.events} == {TRACE}
+
+
+async def test_a_run_inside_of_a_stage_tells_the_same_trace(spans: Spans) -> None:
+    sink = RecordingEventSink()
+    runner = Runner(sink=sink).using(spans.tracing)
+
+    @stage
+    async def outer(inputs: StageInputs[str]) -> Result[StageOutput[str], Never]:
+        await runner.run(first | left, inputs.value)
+        return ok(inputs.value)
+
+    await runner.run(outer, "x")
+    assert sink.types.count("pipeline.created") == 2
+    assert len({event.data["trace_id"] for event in sink.events}) == 1
+
+
+async def test_without_an_sdk_events_name_no_trace() -> None:
+    sink = RecordingEventSink()
+    await Runner(sink=sink).using(TracingInterceptor(NoOpTracerProvider())).run(first | left, "x")
+    assert sink.events
+    assert not any("trace_id" in event.data for event in sink.events)
 
 
 async def test_the_trace_goes_on_across_a_boundary(spans: Spans) -> None:

@@ -17,11 +17,13 @@ from stageflow import (
     PipelineContext,
     RetryInterceptor,
     Runner,
+    StageError,
     StageInputs,
     TimeoutInterceptor,
     fail,
     get_default_interceptors,
     lift,
+    ok,
     skip,
     stage,
 )
@@ -69,6 +71,20 @@ async def test_the_level_is_that_of_the_end_and_failures_are_no_lower(caplog) ->
     await lift(len).using(LoggingInterceptor(logging.DEBUG, logger)).run("a")
     await refuse.using(LoggingInterceptor(logging.ERROR, logger)).run("a")
     assert [record.levelname for record in caplog.records] == ["DEBUG", "DEBUG", "DEBUG", "ERROR"]
+
+
+async def test_a_stage_that_was_tried_again_has_one_line_at_its_end_that_says_how_often(caplog) -> None:
+    left = [fail(StageError("busy", retryable=True)), ok("a")]
+
+    @stage
+    async def flaky(inputs: StageInputs[str]):
+        return left.pop(0)
+
+    caplog.set_level(logging.INFO, MODULE)
+    await flaky.using(RetryInterceptor(2, backoff=0.0)).using(LoggingInterceptor()).run("a", context=RUN)
+    (line,) = caplog.records
+    assert line.getMessage().endswith("ms after 2 attempts")
+    assert (line.stage, line.run_id, line.attempt, line.status) == ("flaky", str(UUID(int=1)), 2, "ok")
 
 
 async def test_below_the_loggers_level_there_is_no_line(caplog) -> None:
