@@ -41,18 +41,22 @@ class RunInputs(StageInputs[object]):
     @property
     @override
     def context(self) -> StageContext:
-        run = self.ledger.run
-        return StageContext(
-            run_id=run.run_id,
-            stage=self.ledger.name(self.slot),
-            kind=self.ledger.kind(self.slot) or StageKind.TRANSFORM,
-            attempt=self.attempt,
-            correlation=run.correlation,
-            config=run.config,
-            timer=run.timer,
-            sink=run.teller,
-            deadline=run.deadline,
-        )
+        made: StageContext | None = getattr(self, "_context", None)  # not there before someone asks: most never do
+        attempt = self.attempt
+        if made is None or made.attempt != attempt:
+            run = self.ledger.run
+            made = self._context = StageContext(
+                run.run_id,
+                self.ledger.name(self.slot),
+                self.ledger.kind(self.slot) or StageKind.TRANSFORM,
+                attempt,
+                run.correlation,
+                run.config,
+                run.timer,
+                run.teller,
+                run.deadline,
+            )
+        return made
 
     @override
     def next_attempt(self, error: StageError | None = None, *, waited: float = 0.0) -> RunInputs:

@@ -166,19 +166,22 @@ async def attempted(call: StageFunction[_A, _B, _E1], inputs: StageInputs[_A]) -
 class _Hooked(Generic[_A, _B, _E1, _X]):
     """A stage function in the hooks of an interceptor."""
 
-    __slots__ = ("_call", "_hooks")
+    __slots__ = ("_call", "_decides", "_hooks", "_sees")
 
     def __init__(self, hooks: BaseInterceptor[_X], call: StageFunction[_A, _B, _E1]) -> None:
         self._hooks = hooks
         self._call = call
+        self._decides = type(hooks).before is not BaseInterceptor.before
+        self._sees = type(hooks).after is not BaseInterceptor.after
 
     async def __call__(self, inputs: StageInputs[_A], /) -> Result[StageOutput[_B], _E1 | _X]:
         """Runs the hooks around the stage."""
         hooks = self._hooks
         context = InterceptorContext(inputs.context, inputs.value)
-        decision = await hooks.before(context)
-        if decision.error is not None:
-            return Failure(decision.error)
+        if self._decides:
+            decision = await hooks.before(context)
+            if decision.error is not None:
+                return Failure(decision.error)
         began = time.perf_counter()
         try:
             attempt, result = await self._tried(context, inputs)
@@ -189,7 +192,8 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
             except Exception:  # noqa: BLE001  (the cancellation must go on its way)
                 _LOG.exception("after() of %r failed for the cancelled stage %s", hooks, context.stage.stage)
             raise
-        await hooks.after(context, _recorded(context, inputs.attempt, result, began))
+        if self._sees:
+            await hooks.after(context, _recorded(context, inputs.attempt, result, began))
         return attempt.settled() if attempt is not None else cast("Result[StageOutput[_B], _E1 | _X]", result)
 
     async def _tried(

@@ -116,7 +116,7 @@ def settle(
             if verdict is Verdict.CANCELLED:
                 return state
             if verdict is Verdict.SUCCEEDED:
-                return Closed(generation)
+                return Closed(generation) if counted else state
             if counted + 1 < failures:
                 return Closed(generation, counted + 1)
             return Open(generation + 1, now + reset_after)

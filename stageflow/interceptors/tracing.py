@@ -17,6 +17,7 @@ from stageflow.core.output import StageOutput
 from stageflow.errors import StageError
 from stageflow.graph.inputs import RunInputs
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, Skipped
+from stageflow.interceptors._stages import escaped, gave
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.observability import attributes as name
 from stageflow.observability.logging import bind_trace
@@ -113,14 +114,14 @@ class TracingInterceptor(BaseInterceptor[Never]):
             try:
                 result = await call(cast("StageInputs[_A]", watched))
             except GeneratorExit as error:  # closed, unfinished, from some other context
-                spans.escaped(span, inputs, error)
+                spans.finished(span, inputs, escaped(error))
                 raise
             except BaseException as error:
                 spans.left(token)
-                spans.escaped(span, inputs, error)
+                spans.finished(span, inputs, escaped(error))
                 raise
             spans.left(token)
-            spans.gave(span, inputs, result)
+            spans.finished(span, inputs, gave(result))
             return result
 
         def run_traced(inputs: StageInputs[_A], /) -> Awaitable[Result[StageOutput[_B], _E1]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 from dataclasses import FrozenInstanceError
@@ -63,6 +64,24 @@ async def test_a_failure_is_a_warning_with_its_error_and_a_skip_has_its_reason(c
     assert failed.getMessage().endswith("ms: no")
     assert skipped.levelname == "INFO"
     assert skipped.getMessage().endswith("ms: nothing new")
+
+
+async def test_what_escapes_a_stage_is_named_with_its_type_and_a_cancellation_is_no_failure(caplog) -> None:
+    @stage
+    async def hangs(inputs: StageInputs[str]):
+        await asyncio.Event().wait()
+
+    caplog.set_level(logging.INFO, MODULE)
+    await lift(int).using(LoggingInterceptor()).run("a")
+    handle = Runner().using(LoggingInterceptor()).start(hangs, "a")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    handle.cancel("enough")
+    await handle
+    raised, cancelled = caplog.records
+    assert (raised.levelname, raised.status) == ("WARNING", "fail")
+    assert raised.getMessage().endswith("ms: ValueError: invalid literal for int() with base 10: 'a'")
+    assert (cancelled.levelname, cancelled.status) == ("INFO", "cancel")
 
 
 async def test_the_level_is_that_of_the_end_and_failures_are_no_lower(caplog) -> None:
