@@ -33,6 +33,11 @@ class LoggingInterceptor(BaseInterceptor[Never]):
     ``run_id`` and ``attempt``, of the end ``status`` and ``duration_ms`` too. Correlation ids come by the filter or the
     processor of `stageflow.observability.logging`, as on every line of a run.
 
+    When: logs are what you read, or what is collected.
+    Where: outside of the retry, for a line a stage; inside of it, for a line an attempt.
+    Adds: nothing.
+    Costs: some 1.5 us for a stage whose lines are below the logger's level; else what the logger's handlers cost.
+
     Attributes:
         level: of the lines about the end of a stage.
         logger: where to; this module's where None.

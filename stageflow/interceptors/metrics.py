@@ -40,9 +40,13 @@ _STATES: Mapping[type[BreakerState], str] = {Closed: "closed", Open: "open", Hal
 class MetricsInterceptor(BaseInterceptor[Never]):
     """Measures each stage, and on a runner each run; it adds no error.
 
-    On a runner, put it outermost: then a stage is measured once, with all its attempts. Inside of a
-    `RetryInterceptor` each attempt is measured. Attributes have as few values as the pipeline has stages, statuses
-    and types of errors: there is no id and no number of an item among them.
+    Attributes have as few values as the pipeline has stages, statuses and types of errors: there is no id and no
+    number of an item among them.
+
+    When: rates, durations and failures are to be on a dashboard or to raise an alarm.
+    Where: outermost, on a runner: a stage is measured once, with all its attempts. Inside of a retry each attempt is.
+    Adds: nothing; what its meter raises is logged, and changes no outcome.
+    Costs: some 0.5 us for a stage where no SDK is installed; with one, what its instruments cost.
 
     ============================  ===========================================================================
     ``stageflow.stage.duration``  histogram, seconds: pipeline, stage, kind, status, and ``error.type``

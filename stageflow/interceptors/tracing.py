@@ -46,9 +46,11 @@ _E1 = TypeVar("_E1", bound=StageError)
 class TracingInterceptor(BaseInterceptor[Never]):
     """Makes a span for each stage, and on a runner one for each run around them; it adds no error.
 
-    On a runner, put it outermost: then a stage is one span, and its further attempts are events of it. Inside of a
-    `RetryInterceptor` each attempt is a span of its own. On a single stage there is a span for that stage, under the
-    current one.
+    When: a run is to be seen beside what called it and what it calls, in one trace.
+    Where: outermost, on a runner: a stage is one span, and its further attempts are events of it. Inside of a retry
+        each attempt is a span of its own. On a single stage there is a span for that stage, under the current one.
+    Adds: nothing; what a tracer raises is logged, and changes no outcome.
+    Costs: some 0.5 us for a stage where no SDK is installed, and no span; with one, what its spans cost.
 
     ==============  =============================================================================================
     name            of a run, the pipeline's; of a stage, its own without the numbers of items

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
-import json
 import logging
+import os
 import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -60,8 +59,9 @@ from stageflow.interceptors.correlation import CorrelationInterceptor
 from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.logging import RunFilter
 from stageflow.observability.propagation import carrier, continued
+from tests.documents import blocks_of
+from tests.receiving import metrics_in, receiving, requests_to, spans_in
 
-RECEIVER = Path(__file__).with_name("otlp_receiver.py")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -689,6 +689,8 @@ from stageflow.interceptors.metrics import MetricsInterceptor
 from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.metrics import MemoryMetrics
 from stageflow.observability.propagation import carrier, continued
+from tests.documents import blocks_of
+from tests.receiving import metrics_in, receiving, requests_to, spans_in
 MetricsInterceptor(metrics=MemoryMetrics())
 assert carrier() == {}
 with continued({"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}):
@@ -743,33 +745,6 @@ print(sorted((point.attributes["stageflow.stage.name"], point.value) for point i
     assert done.stdout.splitlines() == ["['alone', 'watched', 'watched']", "[('alone', 1), ('watched', 1)]"]
 
 
-@contextmanager
-def receiving() -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """A receiver in another process, and its port."""
-    process = subprocess.Popen(
-        [sys.executable, str(RECEIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline()), process
-        finally:
-            process.kill()
-
-
-def received(process: subprocess.Popen[str]) -> list[dict[str, object]]:
-    """The spans that the receiver got, once it has ended."""
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    return [
-        {**span, "service": group["resource"]["attributes"]}
-        for line in out.splitlines()
-        for group in json.loads(line)["resourceSpans"]
-        for scope in group["scopeSpans"]
-        for span in scope["spans"]
-    ]
-
-
 def hexadecimal(encoded: object) -> str:
     return base64.b64decode(str(encoded)).hex()
 
@@ -789,7 +764,8 @@ async def test_the_spans_of_a_diamond_with_a_retry_and_a_timeout_arrive_at_a_rea
         outcome = await Runner().using(RETRIES).using(TracingInterceptor(provider)).run(diamond, "x")
         assert isinstance(outcome, Completed)
         await asyncio.to_thread(provider.shutdown)
-        spans = {str(span["name"]): span for span in await asyncio.to_thread(received, process)}
+        requests, _ = await asyncio.to_thread(requests_to, process)
+    spans = {str(span["name"]): span for span in spans_in(requests)}
 
     stages = {f"diamond.{name}" for name in ("first", "flaky", "slow", "together")}
     assert set(spans) == {"diamond", *stages}
@@ -823,3 +799,20 @@ async def test_the_spans_of_a_diamond_with_a_retry_and_a_timeout_arrive_at_a_rea
 def _texts(attributes: object) -> dict[str, object]:
     assert isinstance(attributes, list)
     return {one["key"]: one["value"].get("stringValue") for one in attributes}
+
+
+def test_the_program_of_the_guide_sends_its_spans_and_metrics_to_the_receiver_that_it_is_told_of() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "observability.md"
+    (block,) = [block for block in blocks_of(guide) if block.info == "python traced.py"]
+    with receiving() as (port, process):
+        environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
+        done = subprocess.run(
+            [sys.executable, "-c", block.body], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        requests, _ = requests_to(process)
+    assert done.stderr == ""
+    assert done.stdout.startswith("Completed(value=(6, 'not')")
+    assert {span["name"] for span in spans_in(requests)} == {"stats", "stats.fetch", "stats.words", "stats.longest"}
+    assert {"stageflow.run.duration", "stageflow.stage.duration", "stageflow.stage.attempts"} <= set(
+        metrics_in(requests)
+    )
