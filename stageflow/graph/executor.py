@@ -9,7 +9,7 @@ from returns.result import Failure, Result, Success
 from typing_extensions import Never, TypeVar, override
 
 from stageflow.context.pipeline import PipelineContext
-from stageflow.core.stage import Shape
+from stageflow.core.stage import Shape, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
 from stageflow.graph.build import laid_out
 from stageflow.graph.outcome import Outcome, PipelineResult
@@ -68,7 +68,7 @@ class UnifiedStageGraph(Generic[_I, _O, _E]):
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        return (graph_of, (self._shape,))
+        return (_again, (in_order(self._shape), self._shape))
 
 
 AnyGraph = UnifiedStageGraph[Never, object, StageError]
@@ -96,6 +96,10 @@ def graph_of(shape: Shape) -> AnyGraph:
     if isinstance(result, Failure):
         raise result.failure()
     return result.unwrap()
+
+
+def _again(_: object, shape: Shape) -> AnyGraph:
+    return graph_of(shape)
 
 
 _drivers: list[Driver] = []  # what runs a graph: one, given once by `stageflow.running`

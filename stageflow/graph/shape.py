@@ -16,7 +16,7 @@ from typing_extensions import Never, override
 from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.context.ports import AnyPortKey
 from stageflow.core.output import StageOutput
-from stageflow.core.stage import Shape, StageKind
+from stageflow.core.stage import Part, Shape, StageKind
 from stageflow.errors import StageError
 
 AnyStageFunction: TypeAlias = StageFunction[Never, object, StageError]
@@ -48,9 +48,8 @@ class Leaf(Shape):
     lifted: bool = False
     thread: bool = False
 
-    @property
     @override
-    def label(self) -> str:
+    def called(self, *labels: str) -> str:
         return self.name
 
 
@@ -60,9 +59,8 @@ class Identity(Shape):
 
     type: object
 
-    @property
     @override
-    def label(self) -> str:
+    def called(self, *labels: str) -> str:
         return "identity"
 
 
@@ -73,15 +71,23 @@ class Then(Shape):
     first: Shape
     second: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        first, last, between = self.first, self.second, ""
+    def made_of(self) -> tuple[Shape, ...]:
+        return (self.first, self.second)
+
+    @override
+    def called_after(self) -> tuple[Shape, ...]:
+        first, last = self.first, self.second
         while isinstance(first, Then):
-            first, between = first.first, "...|"
+            first = first.first
         while isinstance(last, Then):
-            last, between = last.second, "...|"
-        return f"{first.label}|{between}{last.label}"
+            last = last.second
+        return (first, last)
+
+    @override
+    def called(self, *labels: str) -> str:
+        two = not isinstance(self.first, Then) and not isinstance(self.second, Then)
+        return ("|" if two else "|...|").join(labels)
 
     def parts(self, but: Callable[[Shape], bool]) -> list[Shape]:
         """What follows one another, flat, in order; ``but`` says what is to stay whole."""
@@ -103,10 +109,18 @@ class Both(Shape):
     left: Shape
     right: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        return "&".join("(...)" if isinstance(branch, Together) else branch.label for branch in self.branches())
+    def made_of(self) -> tuple[Shape, ...]:
+        return (self.left, self.right)
+
+    @override
+    def called_after(self) -> tuple[Shape, ...]:
+        return tuple(branch for branch in self.branches() if not isinstance(branch, Together))
+
+    @override
+    def called(self, *labels: str) -> str:
+        names = iter(labels)
+        return "&".join("(...)" if isinstance(branch, Together) else next(names) for branch in self.branches())
 
     def branches(self) -> tuple[Shape, ...]:
         """The branches, in order."""
@@ -127,10 +141,17 @@ class Together(Shape):
 
     branches: Both
 
-    @property
     @override
-    def label(self) -> str:
-        return self.branches.label
+    def made_of(self) -> tuple[Shape, ...]:
+        return (self.branches,)
+
+    @override
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.branches,)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return labels[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,19 +167,26 @@ class Named(Shape):
     kind: StageKind | None = None
     keeps: bool = False
 
-    @property
     @override
-    def label(self) -> str:
+    def made_of(self) -> tuple[Shape, ...]:
+        return (self.inner,)
+
+    @override
+    def called(self, *labels: str) -> str:
         return self.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Case:
+class Case(Part):
     """One case of a route, and those before it."""
 
     before: Case | None
     key: object
     stage: Shape
+
+    @override
+    def made_of(self) -> tuple[Part, ...]:
+        return (self.stage,) if self.before is None else (self.before, self.stage)
 
     def all(self) -> tuple[Case, ...]:
         """This case and those before it, in order."""
@@ -178,10 +206,18 @@ class Routed(Shape):
     cases: Case | None
     otherwise: Shape | None
 
-    @property
     @override
-    def label(self) -> str:
-        return f"route({self.selector.label})"
+    def made_of(self) -> tuple[Part, ...]:
+        cases = () if self.cases is None else (self.cases,)
+        return (self.selector, *cases, *(() if self.otherwise is None else (self.otherwise,)))
+
+    @override
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.selector,)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return f"route({labels[0]})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,14 +226,13 @@ class Source(Shape):
 
     type: object
 
-    @property
     @override
-    def label(self) -> str:
+    def called(self, *labels: str) -> str:
         return f"Pipeline.of({getattr(self.type, '__name__', self.type)})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wire:
+class Wire(Part):
     """A stage of a pipeline that is wired by handles or names.
 
     Attributes:
@@ -210,6 +245,10 @@ class Wire:
     after: tuple[Shape | str, ...]
     single: bool
 
+    @override
+    def made_of(self) -> tuple[Part, ...]:
+        return (self.stage, *[shape for shape in self.after if isinstance(shape, Shape)])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step(Shape):
@@ -218,10 +257,17 @@ class Step(Shape):
     before: Shape
     wires: tuple[Wire, ...]
 
-    @property
     @override
-    def label(self) -> str:
-        return f"...{self.wires[-1].stage.label}" if self.wires else self.before.label
+    def made_of(self) -> tuple[Part, ...]:
+        return (self.before, *self.wires)
+
+    @override
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.wires[-1].stage if self.wires else self.before,)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return f"...{labels[0]}" if self.wires else labels[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,10 +277,17 @@ class Union(Shape):
     left: Shape
     right: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        return f"{self.left.label}+{self.right.label}"
+    def made_of(self) -> tuple[Shape, ...]:
+        return (self.left, self.right)
+
+    @override
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.left, self.right)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return "+".join(labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,10 +297,17 @@ class Returning(Shape):
     inner: Shape
     output: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        return self.output.label
+    def made_of(self) -> tuple[Shape, ...]:
+        return (self.inner, self.output)
+
+    @override
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.output,)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return labels[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,7 +318,14 @@ class Replaced(Shape):
     old: Shape
     new: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        return self.inner.label
+    def made_of(self) -> tuple[Shape, ...]:
+        return (self.inner, self.old, self.new)
+
+    @override
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.inner,)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return labels[0]

@@ -98,13 +98,17 @@ class Wrapped(Shape):
         call = _applied(_around(inner, how), how)
         return Wrapped(inner, how, call if depth % DEEP else in_own_task(call), depth)
 
-    @property
     @override
-    def label(self) -> str:
-        inner: Shape = self
-        while isinstance(inner, Wrapped):
-            inner = inner.inner
-        return inner.label
+    def made_of(self) -> tuple[Shape, ...]:
+        return (self.inner,)
+
+    @override
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.inner,)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return labels[0]
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
