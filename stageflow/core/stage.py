@@ -88,7 +88,7 @@ def _labelled(shape: Shape) -> str:
     while unseen:
         current = unseen[-1]
         after = current.called_after()
-        missing = [one for one in after if not hasattr(one, "_label")]
+        missing = [one for one in after if type(one).label is Shape.label and not hasattr(one, "_label")]
         if missing:
             unseen += missing
         else:

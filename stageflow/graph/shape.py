@@ -48,8 +48,9 @@ class Leaf(Shape):
     lifted: bool = False
     thread: bool = False
 
+    @property
     @override
-    def called(self, *labels: str) -> str:
+    def label(self) -> str:
         return self.name
 
 
@@ -171,8 +172,9 @@ class Named(Shape):
     def made_of(self) -> tuple[Shape, ...]:
         return (self.inner,)
 
+    @property
     @override
-    def called(self, *labels: str) -> str:
+    def label(self) -> str:
         return self.name
 
 
