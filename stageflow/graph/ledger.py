@@ -175,6 +175,23 @@ class Ledger:
             every[slot] = (*former, Try(began, end, end, note if isinstance(note, StageError) else None))
         return every
 
+    def running(self) -> list[str]:
+        """The full names of the stages that run, those inside others in place of what contains them."""
+        found: list[str] = []
+        unseen: list[tuple[Ledger, int]] = [(self, slot) for slot in range(len(self.begun)) if self.is_running(slot)]
+        while unseen:
+            ledger, slot = unseen.pop(0)
+            inner = [child for (at, _), child in ledger.children.items() if at == slot]
+            inside = [(child, at) for child in inner for at in range(len(child.begun)) if child.is_running(at)]
+            if not inside:
+                found.append(ledger.name(slot))
+            unseen = inside + unseen
+        return found
+
+    def is_running(self, slot: int) -> bool:
+        """Whether a stage has started and not ended."""
+        return self.begun[slot] > NEVER and self.states[slot] is None
+
     def why(self, slot: int) -> str:
         """Why a stage did not end OK, in words that name where it began."""
         origin = self.scheduler.origin(slot)

@@ -16,6 +16,7 @@ INPUT = -1  # in place of a stage's number: the input of the plan
 
 Source: TypeAlias = int | tuple[int, ...]
 Node: TypeAlias = tuple[Call, Source]
+Telling: TypeAlias = tuple[str, str, dict[str, object]]  # the events' types, started and completed, and what they say
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,14 +48,16 @@ class Plan:
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
     templated: bool
-    _told: dict[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    _told: list[Telling] = field(default_factory=list[Telling])
 
-    def told(self, what: str) -> Sequence[str]:
-        """Of each stage, the type of the event that this happened to it; made once, where a sink asks."""
-        found = self._told.get(what)
-        if found is None:
-            found = self._told[what] = [f"stage.{name}.{what}" for name in self.names]
-        return found
+    @property
+    def told(self) -> Sequence[Telling]:
+        """What is told of each stage's first attempt; made once, where a sink asks."""
+        if not self._told:
+            for name, kind in zip(self.names, self.kinds, strict=True):
+                data: dict[str, object] = {"stage": name, "kind": kind, "attempt": 1}
+                self._told.append((f"stage.{name}.started", f"stage.{name}.completed", data))
+        return self._told
 
 
 @final

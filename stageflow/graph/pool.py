@@ -1,11 +1,11 @@
 """Executing one plan: a pool of workers over the pure scheduler.
 
-One worker drains the ready queue. Before it runs a stage while more are ready it makes sure that a spare worker
-stands by; the spare starts only if the stage suspends. So stages that do not suspend cost no task, and stages that
-do run concurrently. Each stage is stepped inside a copy of the run's context, so that what it sets reaches nobody.
+One worker drains the ready queue. Before it runs a stage while more are ready it makes sure that others stand by:
+they are hired only if the stage suspends. So stages that do not suspend cost no task, and stages that do run
+concurrently. Each stage is stepped inside a copy of the run's context, so that what it sets reaches nobody.
 
-The task that drives a pool never runs a stage itself, so cancelling stages never touches the caller. It waits for
-the workers, again and again however often it is cancelled: no task outlives its run.
+Where one stage alone is ready and nothing else runs, the task that drives the pool runs it itself. Otherwise it only
+waits for the workers, again and again however often it is cancelled: no task outlives its run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import cast
 from returns.result import Failure, Result, Success
 
 from stageflow.context.inputs import StageInputs
-from stageflow.core.output import StageOutput, cancel, ok, skip
+from stageflow.core.output import StageOutput, cancel, held_by, ok, skip
 from stageflow.core.stage import StageKind, StageStatus
 from stageflow.errors import StageError
 from stageflow.graph.errors import defect, no_result
@@ -31,10 +31,11 @@ from stageflow.graph.ledger import NEVER, Ledger
 from stageflow.graph.names import stages_inside
 from stageflow.graph.outputs import StageOutputs
 from stageflow.graph.places import Lent, lent
-from stageflow.graph.plan import INPUT, Node, Plan
-from stageflow.graph.run import STAGES_PER_BREATH
+from stageflow.graph.plan import INPUT, Node, Plan, Telling
+from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH, STAGES_PER_LISTEN
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.stepping import awaited, resume
+from stageflow.graph.telling import RAISED
 
 _LOG = logging.getLogger(__name__)
 _OK, _SKIP, _FAIL, _CANCEL = StageStatus.OK, StageStatus.SKIP, StageStatus.FAIL, StageStatus.CANCEL
@@ -46,19 +47,22 @@ class Pool:
 
     __slots__ = (
         "_active",
+        "_asked",
         "_context",
         "_crash",
         "_done",
         "_first",
         "_grace",
         "_halted",
-        "_inline",
         "_kinds",
         "_limit",
+        "_lone",
         "_nodes",
         "_ready",
-        "_spares",
+        "_resting",
+        "_standing_by",
         "_tasks",
+        "_told",
         "_unstarted",
         "ledger",
     )
@@ -76,12 +80,17 @@ class Pool:
         self._kinds = kinds
         self._limit = min(limit or _UNLIMITED, run.limit)
         self._context = copy_context()
+        self._told: Sequence[Telling] = ()
+        if run.teller is not None and not (ledger.each or plan.templated or ledger.tried):
+            self._told = plan.told
         self._ready: deque[int] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0
-        self._spares = 0
+        self._resting = 0  # the workers that let the loop be heard
+        self._standing_by = False  # whether workers will be hired for what is ready once the loop comes round
         self._halted = 0
-        self._inline = False
+        self._lone: asyncio.Task[None] | None = None  # the caller's task, while it runs a stage
+        self._asked = 0  # how often we cancelled it
         self._first: StageError | None = None
         self._crash: BaseException | None = None
         self._unstarted: set[asyncio.Task[None]] = set()  # of the workers, those before their first step
@@ -91,23 +100,48 @@ class Pool:
     async def drive(self) -> Result[StageOutput[object], StageError]:
         """Runs every stage that can run, and gives the plan's output, or its first failure."""
         self._ready.extend(self.ledger.scheduler.start())
-        if len(self._nodes) == 1 and self.ledger.above is not None:
-            self._inline = True  # one stage, inside another: the task of that one will do
-            try:
-                await self._drain(cast("asyncio.Task[None]", asyncio.current_task()), spare=False)
-            except asyncio.CancelledError:
-                self.ledger.scheduler.close()
-                raise
-        elif self._ready:
+        if not self.ledger.run.breath:
+            self.ledger.run.breath = self.ledger.run.timer.clock() + SECONDS_PER_BREATH
+        if self._is_alone():
+            await self._run_alone(cast("asyncio.Task[None]", asyncio.current_task()))
+        if self._ready:
             await self._supervise()
         if self._halted or self.ledger.run.reason is not None:
             self.ledger.scheduler.close()
         return self._result()
 
+    def _is_alone(self) -> bool:
+        """Whether whatever is ready is to run one after the other, so that the caller's task will do."""
+        return len(self._ready) == 1 or (self._limit == 1 and bool(self._ready))
+
+    async def _run_alone(self, task: asyncio.Task[None]) -> None:
+        """Runs stages in the caller's task while one alone is ready: nothing runs beside it."""
+        self._lone, before = task, task.cancelling()
+        self._active += 1
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._drain(task)
+            if task.cancelling() - before > self._asked:  # though a stage may have kept it to itself
+                await self._pass_on()
+        finally:
+            self._lone = None
+            self._active -= 1
+            for _ in range(self._asked):
+                task.uncancel()
+            self._asked = 0
+            self._need_not_warn()
+
+    async def _pass_on(self) -> None:
+        """Raises the cancellation of the caller, once what is left of the run is known not to start."""
+        self.ledger.run.cause = self.ledger.run.cause or "the run was cancelled"
+        self.ledger.scheduler.close()
+        await asyncio.sleep(0)  # raises it where it has not been raised yet
+        raise asyncio.CancelledError
+
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
         cancelled: asyncio.CancelledError | None = None
-        self._hire(spare=False)
+        self._hire()
         while self._active:
             self._done = loop.create_future()
             try:
@@ -115,52 +149,71 @@ class Pool:
             except asyncio.CancelledError as error:
                 cancelled = error
                 self.ledger.run.cause = self.ledger.run.cause or "the run was cancelled"
-                self.halt()
+                self.halt(warn=self.ledger.above is None)  # else whatever is around this warns
         while self._tasks:  # cancelled before their first step: they are about to end
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait(self._tasks)
             self._tasks = {task for task in self._tasks if not task.done()}
-        if self._grace is not None:
-            self._grace.cancel()
+        self._need_not_warn()
         if self._crash is not None and (cancelled is None or isinstance(self._crash, Exception)):
             raise self._crash  # an interrupt has gone through the loop already, which is what cancels us then
         if cancelled is not None:
             self.ledger.scheduler.close()
             raise cancelled
 
-    def halt(self) -> None:
+    def halt(self, *, warn: bool = True) -> None:
         """Starts nothing more, and cancels what runs; each call tells those that run again."""
         self._halted += 1
         self.ledger.scheduler.halt()
         self._ready.clear()
         current = asyncio.current_task()
         running = [task for task in self._tasks if task is not current]
+        if self._lone is not None and self._lone is not current:
+            self._lone.cancel()
+            self._asked += 1
         for task in running:
             if task.cancelling() < self._halted:  # else told by whoever told us: a second time would break its cleanup
                 task.cancel()
         for _ in range(len(self._unstarted)):  # cancelled before their first step, they never count themselves out
             self._leave()
         self._unstarted.clear()
-        if running and self._grace is None:
+        if warn and (running or self._asked):
+            self._warn_later()
+
+    def _warn_later(self) -> None:
+        if self._grace is None:
             loop = asyncio.get_running_loop()
             self._grace = loop.call_later(self.ledger.run.grace, self._warn, context=self._context)
 
+    def _need_not_warn(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+
     def _warn(self) -> None:
-        ledger = self.ledger
-        running = [slot for slot, begun in enumerate(ledger.begun) if begun > NEVER and ledger.states[slot] is None]
         _LOG.warning(
             "The run waits for %s, cancelled %g s ago: let CancelledError through, or end the thread.",
-            ", ".join(f'"{ledger.name(slot)}"' for slot in running) or "a stage",
-            ledger.run.grace,
+            ", ".join(f'"{name}"' for name in self.ledger.running()) or "a stage",
+            self.ledger.run.grace,
         )
 
-    def _hire(self, *, spare: bool = True) -> None:
-        # Task, not create_task: an eager task factory would run the spare before the stage it stands by for.
-        task = asyncio.Task(self._work(spare=spare), loop=asyncio.get_running_loop())
+    def _stand_by(self) -> None:
+        """Has workers hired once the loop comes round: where the stage about to be run waits, that is at once."""
+        self._standing_by = True
+        asyncio.get_running_loop().call_soon(self._hire_for_all)
+
+    def _hire_for_all(self) -> None:
+        self._standing_by = False
+        if not self._resting:  # else it was not a stage that let the loop come round
+            for _ in range(min(len(self._ready), self._limit - self._active)):
+                self._hire()
+
+    def _hire(self) -> None:
+        # Task, not create_task: an eager task factory would run the worker's first stage here and now.
+        task = asyncio.Task(self._work(), loop=asyncio.get_running_loop())
         self._active += 1
         self._tasks.add(task)
         self._unstarted.add(task)
-        self._spares += spare
 
     def _leave(self) -> None:
         self._active -= 1
@@ -171,16 +224,14 @@ class Pool:
         self._crash = self._crash or error
         self.halt()
 
-    async def _work(self, *, spare: bool) -> None:
+    async def _work(self) -> None:
         """Drains the ready queue; what goes wrong here, rather than in a stage, ends the run."""
         task, run = cast("asyncio.Task[None]", asyncio.current_task()), self.ledger.run
         self._unstarted.discard(task)
-        if not run.breath:
-            run.breathed()
         try:
             while run.breathing and run.reason is None:  # noqa: ASYNC110  (one turn of the loop, and nothing to be woken by is cheaper)
                 await asyncio.sleep(0)
-            await self._drain(task, spare=spare)
+            await self._drain(task)
         except Exception as error:  # noqa: BLE001  (the driver raises it)
             self._crashed(error)
         except (KeyboardInterrupt, SystemExit) as error:
@@ -191,46 +242,49 @@ class Pool:
             self._tasks.discard(task)
             self._leave()
 
-    async def _drain(self, task: asyncio.Task[None], *, spare: bool) -> None:
+    async def _drain(self, task: asyncio.Task[None]) -> None:
         ledger, ready, limit = self.ledger, self._ready, self._limit
         run, values, begun, ended = ledger.run, ledger.values, ledger.begun, ledger.ended
         nodes, kinds, teller, places, held = self._nodes, self._kinds, run.teller, run.places, ledger.held
         finished, take, more = ledger.scheduler.finished, ready.popleft, ready.extend
-        clock, copy = run.timer.clock, self._context.copy
-        names = ledger.plan.names
-        started: Sequence[str] = ()
-        completed: Sequence[str] = ()
-        if teller is not None and not (ledger.each or ledger.plan.templated or ledger.tried):
-            started, completed = ledger.plan.told("started"), ledger.plan.told("completed")
-        cancels = task.cancelling
+        clock, copy, cancels = run.timer.clock, self._context.copy, task.cancelling
+        told = self._told
         before = cancels()
-        if spare:
-            self._spares -= 1
-            while self._spares < len(ready) - 1 and self._active < limit:
-                self._hire()
+        lone = task is self._lone
+        type_begun, type_completed = "", ""
+        what: dict[str, object] = {}
         while ready:
             if run.breathing:
                 if run.reason is not None:
                     ready.clear()
                     break
+                self._resting += 1
                 await asyncio.sleep(0)
+                self._resting -= 1
                 continue
+            if lone and len(ready) > 1 and limit > 1:
+                break
             slot = take()
-            if ready and not self._spares and self._active < limit:
-                self._hire()
+            if ready and not self._standing_by and self._active < limit:
+                self._stand_by()
             result: Given
             call, source = nodes[slot]
             value = tuple([values[one] for one in source]) if isinstance(source, tuple) else values[source]
             context = copy()
             begin = NEVER
+            waited = False
             try:
                 if places is not None and kinds[slot] is not None:
                     held[slot] = mine = Lent(places.try_take() or await places.take())
                     context.run(lent.set, mine)
                 begun[slot] = begin = clock()
                 if teller is not None and (kind := kinds[slot]) is not None:
-                    if started:
-                        teller.began(started[slot], names[slot], kind, 1)
+                    if told:
+                        type_begun, type_completed, what = told[slot]
+                        try:
+                            teller.send(type=type_begun, data=teller.about | what)
+                        except RAISED:
+                            teller.lost(type_begun)
                     else:
                         self._began(slot, kind)
                 coroutine = call(RunInputs(value, ledger, slot))
@@ -241,12 +295,13 @@ class Pool:
                 except StopIteration as stop:
                     result = stop.value
                 else:
-                    result = await resume(future, coroutine, context)  # pyright: ignore[reportUnknownArgumentType]
+                    waited = True
+                    result = await resume(future, coroutine, context, self._warn_later if lone else None)  # pyright: ignore[reportUnknownArgumentType]
             except asyncio.CancelledError as error:
-                if self._inline and cancels() > before:
+                if lone and cancels() - before > self._asked:
                     self._stopped(slot, begin, clock())
                     raise
-                if not self._halted and cancels() > before:
+                if not lone and not self._halted and cancels() > before:
                     await _flush(task)  # whoever cancels every task has told the pool's driver too: let it hear first
                 if self._halted:
                     self._stopped(slot, begin, clock())
@@ -259,23 +314,34 @@ class Pool:
                     held.pop(slot).close()
             end = clock()
             ended[slot] = end - begin
-            if isinstance(result, Success) and type(output := result.unwrap()) is StageOutput and output.status is _OK:
-                values[slot] = output.data
-                if output.artifacts or output.events:
+            if isinstance(result, Success) and type(output := held_by(result)) is StageOutput and output._status is _OK:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (a property costs a call)
+                values[slot] = output._data  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
+                if output._artifacts or output._events:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
                     self._rode_along(slot, output)
                 if teller is not None and (kind := kinds[slot]) is not None:
-                    if started and not ledger.attempts:
-                        teller.completed(completed[slot], names[slot], kind, 1, (end - begin) * 1000)
+                    if told and not ledger.attempts:
+                        data = teller.about | what
+                        data["duration_ms"] = (end - begin) * 1000
+                        try:
+                            teller.send(type=type_completed, data=data)
+                        except RAISED:
+                            teller.lost(type_completed)
                     else:
                         self._completed(slot, kind)
                 if fresh := finished(slot, _OK):
                     more(fresh)
             else:
                 self._ended_otherwise(slot, result)
-            if cancels() > before and not self._inline:  # a stage cancelled the task it was given
-                await _flush(task)
+            if cancels() > before:
+                if not lone:  # a stage cancelled the task it was given
+                    await _flush(task)
+                elif cancels() - before > self._asked:
+                    ready.clear()
             run.streak = streak = run.streak + 1
-            if (streak >= STAGES_PER_BREATH or end > run.breath) and not run.breathing:
+            if waited and not run.listening:
+                if streak >= STAGES_PER_LISTEN or end > run.breath:
+                    run.heard(end)
+            elif streak >= STAGES_PER_BREATH or (end > run.breath and not waited):
                 run.breathe()
 
     def _began(self, slot: int, kind: StageKind) -> None:
@@ -286,8 +352,8 @@ class Pool:
     def _completed(self, slot: int, kind: StageKind) -> None:
         ledger, name = self.ledger, self.ledger.name(slot)
         if ledger.run.teller is not None:
-            took = ledger.ended[slot] * 1000
-            ledger.run.teller.completed(f"stage.{name}.completed", name, kind, ledger.attempt(slot), took)
+            how = ("completed", ledger.attempt(slot), ledger.ended[slot] * 1000)
+            ledger.run.teller.ended(name, kind, how)
 
     def _escaped(self, slot: int, error: BaseException) -> StageError:
         made = defect(self.ledger.name(slot), error)

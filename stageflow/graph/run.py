@@ -17,6 +17,7 @@ from stageflow.graph.shape import Call
 from stageflow.graph.telling import Teller
 from stageflow.ports import ConfigProvider, CorrelationIds, EventSink
 
+STAGES_PER_LISTEN = 8  # where stages wait, the run notices from time to time that the loop has been heard
 STAGES_PER_BREATH = 64  # the loop is heard at least every so many stages,
 SECONDS_PER_BREATH = 0.005  # and at least every so many seconds
 
@@ -55,6 +56,7 @@ class Run:
         streak: stages since the loop was last heard.
         breath: when the loop is to be heard again, on the run's clock.
         breathing: whether the loop is being heard, so that every worker of the run waits a turn.
+        listening: whether the loop's next turn is going to be noticed.
         failed: what stages failed with, in time, handled or not.
         defects: errors made from what escaped a stage; `.recover` lets them pass.
         own: under a runner's interceptors, what came from stages themselves.
@@ -79,6 +81,7 @@ class Run:
         "grace",
         "halt",
         "limit",
+        "listening",
         "own",
         "pipeline",
         "places",
@@ -125,6 +128,7 @@ class Run:
         self.cause: str = ""
         self.streak: int = 0
         self.breathing: bool = False
+        self.listening: bool = False
         self.breath: float = 0.0
         self.failed: list[StageError] = []
         self.defects: Identities = Identities()
@@ -161,14 +165,28 @@ class Run:
             self.cause = self.cause or reason
             self.halt()
 
+    def heard(self, now: float) -> None:
+        """Counts anew: the loop woke a stage that waited, the first since this was last noticed.
+
+        Stages that end before the loop comes round again may have been woken by the same turn of it.
+        """
+        self.streak, self.breath = 0, now + SECONDS_PER_BREATH
+        self._listen()
+
     def breathe(self) -> None:
         """Has the workers of the run wait until the loop has been heard: one turn of it."""
         self.breathing = True
+        if not self.listening:
+            self._listen()
+
+    def _listen(self) -> None:
+        self.listening = True
         asyncio.get_running_loop().call_soon(self.breathed)
 
     def breathed(self) -> None:
         """The loop has just been heard."""
         self.breathing = self.reason is not None
+        self.listening = False
         self.streak = 0
         self.breath = self.timer.clock() + SECONDS_PER_BREATH
 

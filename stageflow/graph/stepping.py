@@ -14,8 +14,15 @@ DEEP = 24  # so many wrappers or composites inside one another share a stack; th
 
 
 @types.coroutine
-def resume(future: object, coroutine: Coroutine[object, object, _T], context: Context) -> Generator[object, object, _T]:
+def resume(
+    future: object,
+    coroutine: Coroutine[object, object, _T],
+    context: Context,
+    thrown_into: Callable[[], None] | None = None,
+) -> Generator[object, object, _T]:
     """Goes on with a coroutine that suspended on the future in its first step; gives what it returns.
+
+    ``thrown_into`` is called when something is thrown into it, such as a cancellation.
 
     The futures it waits for are passed to the task of whoever awaits this, so that ``asyncio.timeout`` and
     ``asyncio.current_task`` mean that task.
@@ -28,6 +35,8 @@ def resume(future: object, coroutine: Coroutine[object, object, _T], context: Co
                 coroutine.close()
                 raise
             except BaseException as thrown:  # noqa: BLE001  (it is passed on to the coroutine)
+                if thrown_into is not None:
+                    thrown_into()
                 future = context.run(coroutine.throw, thrown)
             else:
                 future = context.run(coroutine.send, received)

@@ -6,6 +6,10 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from contextvars import copy_context
+from inspect import CO_COROUTINE
+from opcode import opmap
+from types import CodeType
+from typing import Protocol
 from uuid import UUID
 
 from stageflow.core.output import StageEvent
@@ -15,11 +19,19 @@ from stageflow.graph.stepping import resume
 from stageflow.ports import CorrelationIds, EventSink
 
 _LOG = logging.getLogger(__name__)
-_RAISED = (
+RAISED = (
     Exception,
     asyncio.CancelledError,
 )  # a call that does not wait cannot be cancelled: the sink raised it itself
+_SEND = opmap["SEND"]  # what `await`, `async for` and `async with` are compiled to
 LAST_EVENT_SECONDS = 10.0  # how long a run waits for a sink to take its last event
+
+
+class Send(Protocol):
+    """Takes an event."""
+
+    def __call__(self, *, type: str, data: Mapping[str, object] | None) -> None:
+        """Takes it at once."""
 
 
 class Teller:
@@ -29,72 +41,64 @@ class Teller:
         sinks: where to.
         run_id: of the run.
         correlation: the ids that go with every event.
+
+    Attributes:
+        about: what goes with every event.
+        send: takes one event; where it raises one of `RAISED`, the caller says so by `lost`. The pool tells of the
+            start and end of nearly every stage by it, without a detour.
     """
 
-    __slots__ = ("_about", "_emit", "sinks")
+    __slots__ = ("about", "send", "sinks")
 
     def __init__(self, sinks: tuple[EventSink, ...], run_id: UUID, correlation: CorrelationIds) -> None:
         self.sinks: tuple[EventSink, ...] = sinks
-        self._emit = sinks[0].try_emit if len(sinks) == 1 else None
-        self._about = {**correlation.as_mapping(), "run_id": str(run_id)}
+        self.send: Send = sinks[0].try_emit if len(sinks) == 1 else _to_all(sinks)
+        self.about: dict[str, object] = {**correlation.as_mapping(), "run_id": str(run_id)}
 
     def watched(self, sink: EventSink) -> None:
         """Tells another sink too, from now on."""
         self.sinks = (*self.sinks, sink)
-        self._emit = None
+        self.send = _to_all(self.sinks)
 
     def tell(self, type: str, **data: object) -> None:
         """Tells an event of the run."""
-        self._send(type, {**self._about, **data})
+        self._send(type, {**self.about, **data})
 
     def began(self, type: str, name: str, kind: StageKind, attempt: int) -> None:
         """Tells that a stage started."""
-        data = {**self._about, "stage": name, "kind": kind, "attempt": attempt}
-        if self._emit is None:
-            self._send(type, data)
-            return
-        try:
-            self._emit(type=type, data=data)
-        except _RAISED:
-            _lost(self.sinks[0], type)
+        self._send(type, {**self.about, "stage": name, "kind": kind, "attempt": attempt})
 
     def retrying(self, name: str, kind: StageKind, attempt: int, error: StageError | None) -> None:
         """Tells that a stage is tried again, and what the former try failed with."""
         why = {} if error is None else {"error": str(error), "error_type": type(error).__name__}
-        about = {**self._about, "stage": name, "kind": kind, "attempt": attempt, **why}
+        about = {**self.about, "stage": name, "kind": kind, "attempt": attempt, **why}
         self._send(f"stage.{name}.retrying", about)
 
     def ended(self, name: str, kind: StageKind, how: tuple[str, int, float], **more: object) -> None:
         """Tells how a stage ended: the word for it, its attempts, and its milliseconds."""
         what, attempt, duration_ms = how
-        about = {**self._about, "stage": name, "kind": kind, "attempt": attempt, "duration_ms": duration_ms}
+        about = {**self.about, "stage": name, "kind": kind, "attempt": attempt, "duration_ms": duration_ms}
         self._send(f"stage.{name}.{what}", {**about, **more} if more else about)
-
-    def completed(self, type: str, name: str, kind: StageKind, attempt: int, duration_ms: float) -> None:
-        """Tells that a stage was OK; as `began`, told of nearly every stage, and so without a detour."""
-        data = {**self._about, "stage": name, "kind": kind, "attempt": attempt, "duration_ms": duration_ms}
-        if self._emit is None:
-            self._send(type, data)
-            return
-        try:
-            self._emit(type=type, data=data)
-        except _RAISED:
-            _lost(self.sinks[0], type)
 
     def own(self, name: str, event: StageEvent) -> None:
         """Tells an event that a stage's output brought along."""
-        self._send(event.type, {**self._about, "stage": name, **event.data})
+        self._send(event.type, {**self.about, "stage": name, **event.data})
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the last event is told without a wait, so that no cancellation can come between."""
+        return all(_never_waits(sink.emit) for sink in self.sinks)
 
     async def last(self, type: str, **data: object) -> None:
         """Tells the run's last event, and waits until the sinks have it; called in a task of its own."""
-        data = {**self._about, **data}
+        data = {**self.about, **data}
         for sink in self.sinks:
             try:
                 await _in_time(sink.emit(type=type, data=data))
-            except _RAISED:
+            except RAISED:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():  # by a loop on its way out: do not wait again
-                    self._send_to(sink, type, data)
+                    _send_to(sink, type, data)
                     continue
                 _LOG.exception("The sink %r did not take %s; the run's outcome stands.", sink, type)
 
@@ -102,24 +106,42 @@ class Teller:
         """Tells an event that a stage emits while it runs."""
         self._send(type, data or {})
 
+    def lost(self, type: str) -> None:
+        """Says in the log that the one sink there is did not take an event."""
+        _lost(self.sinks[0], type)
+
     async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
         """The same."""
         self.try_emit(type=type, data=data)
 
     def _send(self, type: str, data: Mapping[str, object]) -> None:
         for sink in self.sinks:
-            self._send_to(sink, type, data)
+            _send_to(sink, type, data)
 
-    @staticmethod
-    def _send_to(sink: EventSink, type: str, data: Mapping[str, object]) -> None:
-        try:
-            sink.try_emit(type=type, data=data)
-        except _RAISED:
-            _lost(sink, type)
+
+def _send_to(sink: EventSink, type: str, data: Mapping[str, object] | None) -> None:
+    try:
+        sink.try_emit(type=type, data=data)
+    except RAISED:
+        _lost(sink, type)
+
+
+def _to_all(sinks: tuple[EventSink, ...]) -> Send:
+    def send(*, type: str, data: Mapping[str, object] | None) -> None:
+        for sink in sinks:
+            _send_to(sink, type, data)
+
+    return send
 
 
 def _lost(sink: EventSink, type: str) -> None:
     _LOG.exception("The sink %r did not take %s; the run goes on.", sink, type)
+
+
+def _never_waits(emit: object) -> bool:
+    """Whether a coroutine function is known to end in its first step: nothing is awaited in it."""
+    code: object = getattr(emit, "__code__", None)
+    return isinstance(code, CodeType) and bool(code.co_flags & CO_COROUTINE) and _SEND not in code.co_code[::2]
 
 
 async def _in_time(emitting: Coroutine[object, object, None]) -> None:

@@ -47,7 +47,9 @@ async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
         if timer is not None:
             timer.cancel()
     outcome = _outcome(pool.ledger, result)
-    if run.teller is not None or store is not None:
+    if store is None and (run.teller is None or run.teller.at_once):
+        await _ended(run, outcome, None)
+    else:
         await _to_its_end(lambda: _ended(run, outcome, store))
     return outcome
 
@@ -75,6 +77,8 @@ def _deadline(run: Run) -> asyncio.TimerHandle | None:
 
 async def _ended(run: Run, outcome: Outcome, store: RunStore | None) -> None:
     """Tells how the run ended: the store first, so that whoever hears the last event finds it there."""
+    if run.teller is None and store is None:
+        return
     word, status, more = _words(outcome)
     try:
         if store is not None:

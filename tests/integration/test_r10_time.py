@@ -563,6 +563,7 @@ async def test_neighbours_are_heard_while_no_stage_suspends() -> None:
             heard.append(breaths.stages)
 
     other = asyncio.create_task(neighbour())
+    await asyncio.sleep(0)  # it stands by
     await chain(breaths).run("x")
     await other
     assert heard == sorted(heard)

@@ -521,19 +521,33 @@ async def test_settled_makes_a_value_of_a_cancellation_that_a_stage_raises_by_it
     assert isinstance(error.__cause__, asyncio.CancelledError)
 
 
-async def test_a_stage_that_cancels_the_task_it_runs_in_does_not_cancel_the_run() -> None:
+@stage
+async def odd(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    return ok("odd")
+
+
+async def test_a_stage_that_cancels_the_task_it_was_given_does_not_cancel_the_run() -> None:
     ran: list[str] = []
-
-    @stage
-    async def odd(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        return ok("odd")
-
-    outcome = await (odd | gives("next", ran)).run("x")
+    outcome = await ((odd & gives("beside", ran)) | gives("next", ran)).run("x")
     assert isinstance(outcome, Completed)
-    assert ran == ["next"]
+    assert ran == ["beside", "next"]
+
+
+async def test_a_stage_that_cancels_the_task_of_whoever_awaits_the_run_cancels_it() -> None:
+    ran: list[str] = []
+    task = asyncio.create_task(
+        _alone(odd | gives("next", ran))
+    )  # a stage that is ready alone runs in the caller's task
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not ran
+
+
+async def _alone(pipeline: AnyStage) -> object:
+    return await pipeline.run("x")
 
 
 async def test_a_real_cancellation_is_no_defect() -> None:
