@@ -83,7 +83,7 @@ def located(module: str, qualname: str) -> Leaf:
     while isinstance(shape, Wrapped | Named):
         shape = shape.inner
     if not isinstance(shape, Leaf):
-        raise TypeError(f"{module}.{qualname} is no stage of one function by now: {found!r}.")
+        raise TypeError(f"{module}.{qualname} is no stage of one function by now: it is a {type(found).__name__}.")
     return shape
 
 
