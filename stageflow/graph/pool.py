@@ -373,10 +373,14 @@ class Pool:
             ledger.run.teller.ended(ledger.name(slot), kind, how, reason=ledger.run.cause)
 
     def _rode_along(self, slot: int, output: StageOutput[object]) -> None:
-        self.ledger.riders[slot] = output
-        if self.ledger.run.teller is not None:
+        ledger, teller = self.ledger, self.ledger.run.teller
+        ledger.riders[slot] = output
+        if teller is not None:
+            name, kind = ledger.name(slot), self._kinds[slot] or StageKind.TRANSFORM
+            for artifact in output.artifacts:
+                teller.made(name, kind, ledger.attempt(slot), artifact)
             for event in output.events:
-                self.ledger.run.teller.own(self.ledger.name(slot), event)
+                teller.own(name, event)
 
     def _ended_otherwise(self, slot: int, result: object) -> None:
         match cast("Success[object] | Failure[object] | None", result):

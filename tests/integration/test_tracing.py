@@ -607,6 +607,24 @@ async def test_without_an_sdk_nothing_is_made_and_the_stage_is_called_as_it_is(
     assert [span for _, span in seen] == [trace.INVALID_SPAN] * 2
 
 
+async def test_an_application_that_installed_no_sdk_pays_for_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def start_span(self: object, name: str, *args: object, **kwargs: object) -> trace.Span:
+        started.append(name)
+        return trace.INVALID_SPAN
+
+    for tracer in (trace.NoOpTracer, trace.ProxyTracer):
+        monkeypatch.setattr(tracer, "start_span", start_span)
+    retried = (first | flaky(1)).named("site")
+    for tracing in (TracingInterceptor(), TracingInterceptor(NoOpTracerProvider())):
+        assert isinstance(await Runner().using(RETRIES).using(tracing).run(retried, "x"), Completed)
+        assert isinstance(await first.using(tracing).run("x"), Completed)
+    assert started == []
+    trace.get_tracer("application").start_span("the application's own")
+    assert started == ["the application's own"]
+
+
 async def test_what_is_not_sampled_stays_so_all_the_way_down() -> None:
     spans = Spans(ParentBased(ALWAYS_OFF))
     flags: list[bool] = []
