@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Generic
+from typing import Generic, cast
 
 from typing_extensions import TypeVar, override
 
@@ -37,8 +37,13 @@ class Part:
     __slots__ = ()
 
     def made_of(self) -> tuple[Part, ...]:
-        """The parts that it is made of itself, without those inside them."""
-        return ()
+        """The parts that it is made of itself, without those inside them: whichever of its fields are parts."""
+        names: tuple[str, ...] = type(self).__slots__
+        values: list[object] = [getattr(self, name) for name in names]
+        for value in tuple(values):
+            if isinstance(value, tuple):
+                values += cast("tuple[object, ...]", value)
+        return tuple([value for value in values if isinstance(value, Part)])
 
 
 class Shape(Part):
@@ -60,8 +65,8 @@ class Shape(Part):
         return ()
 
     def called(self, *labels: str) -> str:
-        """Its label, of the labels of what it is `called_after`."""
-        raise NotImplementedError
+        """Its label, of the labels of what it is `called_after`; the first of them where it is called as that is."""
+        return labels[0]
 
 
 def in_order(part: Part) -> tuple[Part, ...]:

@@ -48,6 +48,10 @@ class Leaf(Shape):
     lifted: bool = False
     thread: bool = False
 
+    @override
+    def made_of(self) -> tuple[Part, ...]:
+        return ()  # what it reads is found where the leaf is found, or is pickled with it
+
     @property
     @override
     def label(self) -> str:
@@ -71,10 +75,6 @@ class Then(Shape):
 
     first: Shape
     second: Shape
-
-    @override
-    def made_of(self) -> tuple[Shape, ...]:
-        return (self.first, self.second)
 
     @override
     def called_after(self) -> tuple[Shape, ...]:
@@ -111,10 +111,6 @@ class Both(Shape):
     right: Shape
 
     @override
-    def made_of(self) -> tuple[Shape, ...]:
-        return (self.left, self.right)
-
-    @override
     def called_after(self) -> tuple[Shape, ...]:
         return tuple(branch for branch in self.branches() if not isinstance(branch, Together))
 
@@ -143,16 +139,8 @@ class Together(Shape):
     branches: Both
 
     @override
-    def made_of(self) -> tuple[Shape, ...]:
-        return (self.branches,)
-
-    @override
     def called_after(self) -> tuple[Shape, ...]:
         return (self.branches,)
-
-    @override
-    def called(self, *labels: str) -> str:
-        return labels[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,10 +156,6 @@ class Named(Shape):
     kind: StageKind | None = None
     keeps: bool = False
 
-    @override
-    def made_of(self) -> tuple[Shape, ...]:
-        return (self.inner,)
-
     @property
     @override
     def label(self) -> str:
@@ -185,10 +169,6 @@ class Case(Part):
     before: Case | None
     key: object
     stage: Shape
-
-    @override
-    def made_of(self) -> tuple[Part, ...]:
-        return (self.stage,) if self.before is None else (self.before, self.stage)
 
     def all(self) -> tuple[Case, ...]:
         """This case and those before it, in order."""
@@ -207,11 +187,6 @@ class Routed(Shape):
     selector: Shape
     cases: Case | None
     otherwise: Shape | None
-
-    @override
-    def made_of(self) -> tuple[Part, ...]:
-        cases = () if self.cases is None else (self.cases,)
-        return (self.selector, *cases, *(() if self.otherwise is None else (self.otherwise,)))
 
     @override
     def called_after(self) -> tuple[Shape, ...]:
@@ -247,10 +222,6 @@ class Wire(Part):
     after: tuple[Shape | str, ...]
     single: bool
 
-    @override
-    def made_of(self) -> tuple[Part, ...]:
-        return (self.stage, *[shape for shape in self.after if isinstance(shape, Shape)])
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step(Shape):
@@ -258,10 +229,6 @@ class Step(Shape):
 
     before: Shape
     wires: tuple[Wire, ...]
-
-    @override
-    def made_of(self) -> tuple[Part, ...]:
-        return (self.before, *self.wires)
 
     @override
     def called_after(self) -> tuple[Shape, ...]:
@@ -280,10 +247,6 @@ class Union(Shape):
     right: Shape
 
     @override
-    def made_of(self) -> tuple[Shape, ...]:
-        return (self.left, self.right)
-
-    @override
     def called_after(self) -> tuple[Shape, ...]:
         return (self.left, self.right)
 
@@ -300,16 +263,8 @@ class Returning(Shape):
     output: Shape
 
     @override
-    def made_of(self) -> tuple[Shape, ...]:
-        return (self.inner, self.output)
-
-    @override
     def called_after(self) -> tuple[Shape, ...]:
         return (self.output,)
-
-    @override
-    def called(self, *labels: str) -> str:
-        return labels[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -321,13 +276,5 @@ class Replaced(Shape):
     new: Shape
 
     @override
-    def made_of(self) -> tuple[Shape, ...]:
-        return (self.inner, self.old, self.new)
-
-    @override
     def called_after(self) -> tuple[Shape, ...]:
         return (self.inner,)
-
-    @override
-    def called(self, *labels: str) -> str:
-        return labels[0]

@@ -99,16 +99,8 @@ class Wrapped(Shape):
         return Wrapped(inner, how, call if depth % DEEP else in_own_task(call), depth)
 
     @override
-    def made_of(self) -> tuple[Shape, ...]:
-        return (self.inner,)
-
-    @override
     def called_after(self) -> tuple[Shape, ...]:
         return (self.inner,)
-
-    @override
-    def called(self, *labels: str) -> str:
-        return labels[0]
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
