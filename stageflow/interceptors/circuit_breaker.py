@@ -146,7 +146,7 @@ class CircuitBreakerInterceptor(BaseInterceptor[CircuitOpenError]):
     When: what a stage calls needs rest when it fails, and who calls the stage wants to know at once.
     Where: inside of the retry, so that each attempt counts; outside of the timeout, so that a timed-out one does.
     Adds: `CircuitOpenError`, which is not ``retryable``.
-    Costs: some 2 us for a call; no lock, since it stays in one event loop.
+    Costs: some 3.5 us for a call; no lock, since it stays in one event loop.
 
     Attributes:
         failures: how many in a row open the breaker.

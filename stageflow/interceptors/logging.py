@@ -36,7 +36,7 @@ class LoggingInterceptor(BaseInterceptor[Never]):
     When: logs are what you read, or what is collected.
     Where: outside of the retry, for a line a stage; inside of it, for a line an attempt.
     Adds: nothing.
-    Costs: some 1.5 us for a stage whose lines are below the logger's level; else what the logger's handlers cost.
+    Costs: some 2.5 us for a stage whose lines are below the logger's level; else what the logger's handlers cost.
 
     Attributes:
         level: of the lines about the end of a stage.
