@@ -3,77 +3,124 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from stageflow.context.inputs import StageFunction, StageInputs
-from stageflow.context.pipeline import PipelineContext
-from stageflow.context.ports import AnyPortKey, PortKey, StagePorts
-from stageflow.context.stage import StageContext
-from stageflow.core.output import StageArtifact, StageEvent, StageOutput, cancel, fail, ok, sealed, skip
-from stageflow.core.record import StageResult
-from stageflow.core.stage import StageHandle, StageKind, StageStatus
-from stageflow.core.timer import PipelineTimer
-from stageflow.errors import (
-    CircuitOpenError,
-    CodecError,
-    MissingPortError,
-    PipelineValidationError,
-    RunStoreError,
-    StageError,
-    StageExecutionError,
-    StageTimeoutError,
-    UndeclaredDependencyError,
-    WorkerLostError,
-)
-from stageflow.events.context import clear_event_sink, event_sink, get_event_sink, set_event_sink
-from stageflow.events.fan_out import FanOutEventSink
-from stageflow.events.json_lines import JsonLinesEventSink
-from stageflow.events.queue import QueueEventSink
-from stageflow.events.recording import RecordingEventSink
-from stageflow.events.sink import LoggingEventSink, NoOpEventSink
-from stageflow.graph.errors import UnifiedPipelineCancelled
-from stageflow.graph.executor import UnifiedStageGraph
-from stageflow.graph.outcome import Cancelled, Completed, Failed, PipelineResult, Skipped
-from stageflow.graph.outputs import StageOutputs
-from stageflow.graph.plain import StageGraph
-from stageflow.graph.report import RunReport
-from stageflow.graph.spec import StageSpec, UnifiedStageSpec
-from stageflow.interceptors.base import (
-    BaseInterceptor,
-    ErrorAction,
-    InterceptorContext,
-    InterceptorResult,
-    run_with_interceptors,
-)
-from stageflow.interceptors.circuit_breaker import CircuitBreakerInterceptor
-from stageflow.interceptors.defaults import get_default_interceptors
-from stageflow.interceptors.limit import LimitInterceptor
-from stageflow.interceptors.logging import LoggingInterceptor
-from stageflow.interceptors.retry import RetryInterceptor
-from stageflow.interceptors.timeout import TimeoutInterceptor
-from stageflow.pipeline.builder import Interceptor, Parallel, Pipeline, Replacing, Route, Stage
-from stageflow.pipeline.functions import LiftDecorator, StageDecorator, identity, lift, route, stage
-from stageflow.pipeline.registry import PipelineRegistry
-from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunRecord, RunStore
-from stageflow.running.handle import RunHandle
-from stageflow.running.runner import Runner
+from stageflow.graph.above import give
 
 if TYPE_CHECKING:
+    from stageflow.context.inputs import StageFunction, StageInputs
+    from stageflow.context.pipeline import PipelineContext
+    from stageflow.context.ports import AnyPortKey, PortKey, StagePorts
+    from stageflow.context.stage import StageContext
+    from stageflow.core.output import StageArtifact, StageEvent, StageOutput, cancel, fail, ok, sealed, skip
+    from stageflow.core.record import StageResult
+    from stageflow.core.stage import StageHandle, StageKind, StageStatus
+    from stageflow.core.timer import PipelineTimer
+    from stageflow.errors import (
+        CircuitOpenError,
+        CodecError,
+        MissingPortError,
+        PipelineValidationError,
+        RunStoreError,
+        StageError,
+        StageExecutionError,
+        StageTimeoutError,
+        UndeclaredDependencyError,
+        WorkerLostError,
+    )
+    from stageflow.events.context import clear_event_sink, event_sink, get_event_sink, set_event_sink
+    from stageflow.events.fan_out import FanOutEventSink
+    from stageflow.events.json_lines import JsonLinesEventSink
+    from stageflow.events.queue import QueueEventSink
+    from stageflow.events.recording import RecordingEventSink
+    from stageflow.events.sink import LoggingEventSink, NoOpEventSink
+    from stageflow.graph.errors import UnifiedPipelineCancelled
+    from stageflow.graph.executor import UnifiedStageGraph
+    from stageflow.graph.outcome import Cancelled, Completed, Failed, PipelineResult, Skipped
+    from stageflow.graph.outputs import StageOutputs
+    from stageflow.graph.plain import StageGraph
+    from stageflow.graph.report import RunReport
+    from stageflow.graph.spec import StageSpec, UnifiedStageSpec
+    from stageflow.interceptors.base import (
+        BaseInterceptor,
+        ErrorAction,
+        InterceptorContext,
+        InterceptorResult,
+        run_with_interceptors,
+    )
+    from stageflow.interceptors.circuit_breaker import CircuitBreakerInterceptor
+    from stageflow.interceptors.defaults import get_default_interceptors
+    from stageflow.interceptors.limit import LimitInterceptor
+    from stageflow.interceptors.logging import LoggingInterceptor
     from stageflow.interceptors.metrics import MetricsInterceptor
+    from stageflow.interceptors.retry import RetryInterceptor
+    from stageflow.interceptors.timeout import TimeoutInterceptor
     from stageflow.interceptors.tracing import TracingInterceptor
+    from stageflow.pipeline.builder import Interceptor, Parallel, Pipeline, Replacing, Route, Stage
+    from stageflow.pipeline.functions import LiftDecorator, StageDecorator, identity, lift, route, stage
+    from stageflow.pipeline.registry import PipelineRegistry
+    from stageflow.ports import ConfigProvider, CorrelationIds, Engine, EventSink, Placement, RunRecord, RunStore
+    from stageflow.running.handle import RunHandle
+    from stageflow.running.runner import Runner
 else:
-    # What needs an extra is imported when first asked for. A checker must not see this: it would let every name pass.
-    _LATE = {
-        "MetricsInterceptor": "stageflow.interceptors.metrics",
-        "TracingInterceptor": "stageflow.interceptors.tracing",
+    # Each name is imported when first asked for, so that an application pays for what it uses. A checker must not see
+    # this: it would let every name pass.
+    _HOMES = {
+        "context.inputs": "StageFunction StageInputs",
+        "context.pipeline": "PipelineContext",
+        "context.ports": "AnyPortKey PortKey StagePorts",
+        "context.stage": "StageContext",
+        "core.output": "StageArtifact StageEvent StageOutput cancel fail ok sealed skip",
+        "core.record": "StageResult",
+        "core.stage": "StageHandle StageKind StageStatus",
+        "core.timer": "PipelineTimer",
+        "errors": "CircuitOpenError CodecError MissingPortError PipelineValidationError RunStoreError "
+        "StageError StageExecutionError StageTimeoutError UndeclaredDependencyError WorkerLostError",
+        "events.context": "clear_event_sink event_sink get_event_sink set_event_sink",
+        "events.fan_out": "FanOutEventSink",
+        "events.json_lines": "JsonLinesEventSink",
+        "events.queue": "QueueEventSink",
+        "events.recording": "RecordingEventSink",
+        "events.sink": "LoggingEventSink NoOpEventSink",
+        "graph.errors": "UnifiedPipelineCancelled",
+        "graph.executor": "UnifiedStageGraph",
+        "graph.outcome": "Cancelled Completed Failed PipelineResult Skipped",
+        "graph.outputs": "StageOutputs",
+        "graph.plain": "StageGraph",
+        "graph.report": "RunReport",
+        "graph.spec": "StageSpec UnifiedStageSpec",
+        "interceptors.base": "BaseInterceptor ErrorAction InterceptorContext InterceptorResult run_with_interceptors",
+        "interceptors.circuit_breaker": "CircuitBreakerInterceptor",
+        "interceptors.defaults": "get_default_interceptors",
+        "interceptors.limit": "LimitInterceptor",
+        "interceptors.logging": "LoggingInterceptor",
+        "interceptors.metrics": "MetricsInterceptor",
+        "interceptors.retry": "RetryInterceptor",
+        "interceptors.timeout": "TimeoutInterceptor",
+        "interceptors.tracing": "TracingInterceptor",
+        "pipeline.builder": "Interceptor Parallel Pipeline Replacing Route Stage",
+        "pipeline.functions": "LiftDecorator StageDecorator identity lift route stage",
+        "pipeline.registry": "PipelineRegistry",
+        "ports": "ConfigProvider CorrelationIds Engine EventSink Placement RunRecord RunStore",
+        "running.handle": "RunHandle",
+        "running.runner": "Runner",
     }
+    _MODULES = {name: f"stageflow.{module}" for module, names in _HOMES.items() for name in names.split()}
 
     def __getattr__(name: str) -> object:
-        if name not in _LATE:
-            raise AttributeError(name)
-        return getattr(import_module(_LATE[name]), name)
+        if name not in _MODULES:
+            raise AttributeError(f"module 'stageflow' has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_MODULES[name]), name)
+        return found
 
     def __dir__() -> list[str]:
-        return [*globals(), *_LATE]
+        return sorted({*globals(), *_MODULES})
 
+
+give(
+    driver="stageflow.running.runner:drive",
+    drawing="stageflow.views.drawing",
+    durability="stageflow.durable.durability:JournaledRuns",
+    placing="stageflow.engines.sending:Sent",
+)
 
 __all__ = [
     "AnyPortKey",
@@ -85,6 +132,7 @@ __all__ = [
     "Completed",
     "ConfigProvider",
     "CorrelationIds",
+    "Engine",
     "ErrorAction",
     "EventSink",
     "Failed",
@@ -107,6 +155,7 @@ __all__ = [
     "PipelineResult",
     "PipelineTimer",
     "PipelineValidationError",
+    "Placement",
     "PortKey",
     "QueueEventSink",
     "RecordingEventSink",

@@ -8,11 +8,14 @@
     │   │   ├── MissingPortError         a stage asked for a port that nobody provided
     │   │   ├── UndeclaredDependencyError  a stage read one that it does not follow
     │   │   ├── CodecError               a value could not be stored or sent
+    │   │   ├── EffectsUnknownError      a stage that must not run twice was cut off: somebody must decide
     │   │   └── WorkerLostError          the process that ran a stage is gone
     │   ├── StageTimeoutError            added by TimeoutInterceptor
     │   └── CircuitOpenError             added by CircuitBreakerInterceptor
     ├── PipelineValidationError          what build() fails with, every problem at once
     ├── UnifiedPipelineCancelled         raised by the exception-style StageGraph alone
+    ├── ResumeError                      there is no run to go on with
+    │   └── GraphChangedError            the pipeline is another one than that of the run
     └── RunStoreError                    the store of runs was lost in the middle of one
         └── LeaseHeldError               another process goes on with the run
 """
@@ -65,7 +68,7 @@ class _ErrorFields(Exception):  # noqa: N818  (a base that only carries the mach
     @override
     def __reduce__(self) -> tuple[object, ...]:
         notes = getattr(self, "__notes__", None)
-        return (_rebuilt, (type(self), _values(self)), {"__notes__": notes} if notes else None)
+        return (rebuilt, (type(self), _values(self)), {"__notes__": notes} if notes else None)
 
 
 def _field_names(of: type[_ErrorFields]) -> frozenset[str]:
@@ -76,7 +79,8 @@ def _values(error: _ErrorFields) -> dict[str, object]:
     return {name: error.__dict__[name] for name in error.__dict__ if name in _field_names(type(error))}
 
 
-def _rebuilt(of: type[_ErrorFields], values: dict[str, object]) -> _ErrorFields:
+def rebuilt(of: type[_ErrorFields], values: dict[str, object]) -> _ErrorFields:
+    """An error with these values in its fields, made past whatever its constructor asks."""
     error = of.__new__(of)
     error.__dict__.update(values)
     error.args = tuple(str(value) for name, value in values.items() if name == "message" and value)
@@ -128,6 +132,16 @@ class UndeclaredDependencyError(StageExecutionError):
 
 class CodecError(StageExecutionError):
     """A value could not be encoded or decoded."""
+
+
+class EffectsUnknownError(StageExecutionError):
+    """A stage with ``effects="once"`` was cut off, and nobody knows whether its effect happened.
+
+    Attributes:
+        stages: the names of such stages, with the numbers of items.
+    """
+
+    stages: tuple[str, ...] = ()
 
 
 class WorkerLostError(StageExecutionError):
@@ -188,6 +202,31 @@ class PipelineValidationError(Exception):
     @override
     def __hash__(self) -> int:
         return hash(self.problems)
+
+
+class ResumeError(Exception):
+    """A run cannot be gone on with: there is none of this id, or it was not journaled."""
+
+
+class GraphChangedError(ResumeError):
+    """The pipeline is another one than that of the run.
+
+    Attributes:
+        changes: what changed, a sentence each.
+    """
+
+    def __init__(self, about: str, changes: tuple[str, ...]) -> None:
+        super().__init__(about, changes)
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What changed: stages that came or went, what they follow, their types."""
+        found: tuple[str, ...] = self.args[1]
+        return found
+
+    @override
+    def __str__(self) -> str:
+        return "\n  - ".join((str(self.args[0]), *self.changes))
 
 
 class RunStoreError(Exception):

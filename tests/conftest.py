@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from stageflow import PipelineTimer
+from tests.drawn import INSTALL as DIAGRAMS
+from tests.drawn import DotGraph, MermaidParser, read_dot
+from tests.services import INSTALL, PostgresServer
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -81,6 +86,44 @@ class Told:
 def told() -> Told:
     """A sink that keeps every event."""
     return Told()
+
+
+def _missing(what: str, install: str = INSTALL) -> None:
+    """Leaves a test out, or fails it where .ci/run says that everything has to be there."""
+    if os.environ.get("STAGEFLOW_REQUIRE_SERVICES"):
+        pytest.fail(f"{what} is not on this machine. {install}")
+    pytest.skip(f"{what} is not on this machine. {install}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of these tests' own, running; a test that crashes it starts it again."""
+    server = PostgresServer.installed()
+    if server is None:
+        _missing("PostgreSQL")
+        return
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def mermaid() -> Iterator[MermaidParser]:
+    """Mermaid's own parser."""
+    parser = MermaidParser.installed()
+    if parser is None:
+        _missing("Mermaid's parser", DIAGRAMS)
+        return
+    with parser:
+        yield parser
+
+
+@pytest.fixture(scope="session")
+def graphviz() -> Callable[[str], DotGraph]:
+    """What Graphviz makes of DOT text."""
+    if shutil.which("dot") is None:
+        _missing("Graphviz", DIAGRAMS)
+    return read_dot
 
 
 # What the library does not do yet, each with its reason; strict, so that who mends one has to take it off the list.

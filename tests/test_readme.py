@@ -21,9 +21,11 @@ def _said_by(checker: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def printed() -> dict[int, str]:
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     """What each block prints, by its line; each builds on those before it."""
-    return printed_by(PROGRAM, "README.md")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("files"))  # a block that writes a file writes it there
+        return printed_by(PROGRAM, "README.md")
 
 
 @pytest.fixture(scope="module")

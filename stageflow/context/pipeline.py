@@ -34,6 +34,7 @@ class PipelineContext:
         timer: the run's clock; None lets each run start its own.
         pipeline: the name of what runs; empty in a template.
         outputs: by name, what the stages that a `StageSpec` runner follows gave; empty elsewhere.
+        former_trace: of a run that goes on, the ``traceparent`` of the process that had it before.
     """
 
     run_id: UUID | None = None
@@ -45,6 +46,7 @@ class PipelineContext:
     timer: PipelineTimer | None = None
     outputs: Mapping[str, object] = field(default_factory=_none)
     pipeline: str = ""
+    former_trace: str = ""
 
     def __post_init__(self) -> None:
         if self.deadline is not None and not self.deadline > 0:
@@ -66,4 +68,4 @@ class PipelineContext:
     @override
     def __reduce__(self) -> tuple[object, ...]:
         parts = (self.run_id, self.correlation, self.ports, self.config, self.sink, self.deadline, self.timer)
-        return (PipelineContext, (*parts, dict(self.outputs), self.pipeline))
+        return (PipelineContext, (*parts, dict(self.outputs), self.pipeline, self.former_trace))

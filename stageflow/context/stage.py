@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from stageflow.core.stage import StageKind
 from stageflow.core.timer import PipelineTimer
@@ -41,6 +41,16 @@ class StageContext:
     def remaining(self) -> float | None:
         """Seconds until the run's deadline; None where it has none."""
         return None if self.deadline is None else self.deadline - self.timer.elapsed_ms() / 1000
+
+    @property
+    def idempotency_key(self) -> str:
+        """A key for what this attempt does outside, so that a service can tell a repeat from a new request.
+
+        It depends on the run, the stage (with the numbers of items) and the attempt. An attempt that was cut off
+        with its process has the same key when the run is resumed; one that is known to have failed, and is tried
+        again, has another.
+        """
+        return str(uuid5(self.run_id, f"{self.stage}\n{self.attempt}"))
 
     def emit(self, type: str, data: Mapping[str, object] | None = None) -> None:
         """Sends an event of the stage's own, at once; the run, the stage and the attempt are added to it."""

@@ -67,7 +67,7 @@ class Shape(Part):
     def called(self, *labels: str) -> str:
         """Its label, of the labels of what it is `called_after`; the first of them where it is called as that is."""
         if not labels:
-            raise NotImplementedError(f"{type(self).__name__} does not say what it is called.")
+            raise NotImplementedError
         return labels[0]
 
 

@@ -54,3 +54,7 @@ class PipelineTimer:
     def moment(self, reading: float) -> datetime:
         """The time of day, in UTC, at which the monotonic clock read so."""
         return self.started_at + timedelta(seconds=reading - self._origin)
+
+    def reading(self, moment: datetime) -> float:
+        """What the monotonic clock read at a time of day; of a moment before the start, what it would have read."""
+        return self._origin + (moment - self.started_at).total_seconds()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import final
 
 from typing_extensions import override
 
-from stageflow.ports import EventSink
+from stageflow.ports import EventSink, ExpectingSink
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,6 +44,15 @@ class FanOutEventSink:
         for sink, raised in zip(self._sinks, await asyncio.gather(*told, return_exceptions=True), strict=True):
             if raised is not None:
                 _not_taken(sink, type, raised)
+
+    def expect(self, *, stage: str, items: int, done: Callable[[], int], data: Mapping[str, object]) -> None:
+        """Tells each sink that wants to know how far an ``.each`` is."""
+        for sink in self._sinks:
+            if isinstance(sink, ExpectingSink):
+                try:
+                    sink.expect(stage=stage, items=items, done=done, data=data)
+                except Exception:  # noqa: BLE001  (the others have theirs to get)
+                    _not_taken(sink, f"the items of {stage}")
 
     async def aclose(self) -> None:
         """Closes each sink that can be closed, also where another could not.

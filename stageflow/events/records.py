@@ -43,6 +43,12 @@ class RunCreated(_OfPipeline):
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed(_OfPipeline):
+    """A durable run goes on, in another process as a rule: told there in place of `RunCreated` and `RunStarted`."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(_OfPipeline):
     """A run begins with its first stage."""
 
@@ -208,7 +214,7 @@ class EventsDropped:
     capacity: int
 
 
-RunEvent: TypeAlias = RunCreated | RunStarted | RunCompleted | RunFailed | RunCancelled
+RunEvent: TypeAlias = RunCreated | RunStarted | RunResumed | RunCompleted | RunFailed | RunCancelled
 EventOfStage: TypeAlias = (
     StageStarted | StageRetrying | StageMade | StageCompleted | StageFailed | StageSkipped | StageCancelled
 )

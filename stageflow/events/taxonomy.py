@@ -5,6 +5,7 @@ type                                record
 ==================================  ======================================================================
 ``pipeline.created``                `RunCreated`
 ``pipeline.started``                `RunStarted`
+``pipeline.resumed``                `RunResumed`, in place of the two before
 ``pipeline.completed``              `RunCompleted`, with status OK or SKIP
 ``pipeline.failed``                 `RunFailed`
 ``pipeline.cancelled``              `RunCancelled`
@@ -19,7 +20,9 @@ type                                record
 what a stage calls it               `StageEvent`: what a stage emits or brings along, in its own words
 ==================================  ======================================================================
 
-A run has ``created``, ``started`` and one of the other three; a stage that started has one of its last four.
+A run has ``created``, ``started`` and one of the last three, and one that goes on has ``resumed`` and one of them; a
+stage that started has one of its last four. A run that goes on tells nothing of stages that it takes as they were
+recorded; a stage that was cut off is told as started again, and one that is known to have failed as retrying.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ from stageflow.events.records import (
     RunCreated,
     RunEvent,
     RunFailed,
+    RunResumed,
     RunStarted,
     StageCancelled,
     StageCompleted,
@@ -60,6 +64,7 @@ __all__ = [
     "RunCreated",
     "RunEvent",
     "RunFailed",
+    "RunResumed",
     "RunStarted",
     "StageCancelled",
     "StageCompleted",
@@ -200,6 +205,8 @@ def _of_run(type: str, told: _Told) -> RunEvent | None:
             return RunCreated(**about)
         case "started":
             return RunStarted(**about)
+        case "resumed":
+            return RunResumed(**about)
         case "completed":
             reason = told.text("reason") if "reason" in told.data else ""
             return RunCompleted(**about, status=told.status(), duration_ms=told.milliseconds(), reason=reason)

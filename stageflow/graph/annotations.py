@@ -61,6 +61,11 @@ def gives(shape: Shape, known: Known) -> object:
                 return UNKNOWN
 
 
+def answers(handler: object, known: Known) -> object:
+    """The type of what an async function gives that answers with a Result of a StageOutput, or `UNKNOWN`."""
+    return _given(_hints(handler, known), lifted=False)
+
+
 def cases(of: object) -> tuple[object, ...]:
     """The values that a type can have, where they can be listed: a Literal, an Enum, bool, None, a union of them."""
     if of is bool:

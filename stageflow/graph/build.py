@@ -81,6 +81,7 @@ def laid_out(shape: Shape) -> Result[Atlas, PipelineValidationError]:
         named=tables.named,
         enclosing=tuple(tables.enclosing),
         scopes=tuple(tables.scopes),
+        scope_names=tuple(tables.scope_names),
         plans=tuple([tables.plans[number] for number in range(len(tables.plans))]),
         hiding=frozenset(tables.hiding),
         requires=tuple(tables.requires.items()),
@@ -153,18 +154,19 @@ class _Layout:
 
     def _leaf(self, leaf: Leaf, visit: Visit) -> Visiting:
         yield from ()
-        return self.leaf(leaf, leaf.call, visit)
+        return self.leaf(leaf, leaf, visit, leaf)
 
-    def leaf(self, leaf: Leaf, call: Call, visit: Visit, *, hidden: bool = False) -> int:
-        """Lays out one function of the user's."""
+    def leaf(self, leaf: Leaf, body: Leaf | Wrapped, visit: Visit, outer: Shape, *, call: Call | None = None) -> int:
+        """Lays out one function of the user's: in wrappers that hide nothing the body, in a call that hides it."""
         naming, level = visit.naming, visit.level
         own = leaf.name if naming.rename is None else naming.rename
         if not own.strip():
             self._tables.problem(say.blank_name(own))
-        slot = level.add(naming.full(own), naming.kind or leaf.kind, call, visit.source, naming.scope)
+        kind, full = naming.kind or leaf.kind, naming.full(own)
+        slot = level.add(full, kind, call or body.call, visit.source, naming.scope, outer, body)
         place = Place(level.number, slot, naming.scope)
         if naming.keeps:
-            self._tables.put(leaf, Place(level.number, slot, naming.scope, inside=True) if hidden else place)
+            self._tables.put(leaf, Place(level.number, slot, naming.scope, inside=True) if call else place)
         self._declared(leaf, level, slot, place)
         return slot
 
@@ -206,7 +208,7 @@ class _Layout:
         if type(flow) is int:
             return flow
         sources: Source = INPUT if flow is None else flow
-        return visit.level.add(visit.naming.full(branch.label), None, together, sources, visit.naming.scope)
+        return visit.level.add(visit.naming.full(branch.label), None, together, sources, visit.naming.scope, branch)
 
     def _returning(self, returning: Returning, visit: Visit) -> Visiting:
         yield visit._replace(shape=returning.inner, open=True)
@@ -249,7 +251,7 @@ class _Layout:
         if not rename.strip():
             self._tables.problem(say.blank_name(rename))
         name = visit.naming.full(rename)
-        inside = Naming(prefix=f"{name}.", scope=self._tables.scope(visit.naming.scope))
+        inside = Naming(prefix=f"{name}.", scope=self._tables.scope(visit.naming.scope, name))
         source = yield visit._replace(naming=inside)
         if source is not None:
             self._tables.name(name, self._at(visit, source))
@@ -259,7 +261,7 @@ class _Layout:
         """A wired pipeline as a stage that gives all its outputs: it needs a plan of its own."""
         plan = yield from self._inside(visit, visit.naming)
         call = within(plan)
-        return self._container(visit, call, call, (plan,))
+        return self._container(visit, visit.shape, call, call, (plan,))
 
     def _wired(self, visit: Visit) -> Visiting:
         wiring = Wiring.of(visit.shape)
@@ -292,7 +294,7 @@ class _Layout:
         if not own or own.isspace():
             self._tables.problem(say.blank_name(own))
         name = f"{naming.prefix}{own}{naming.items}" if naming.prefix or naming.items else own
-        slot = level.add(name, kind, leaf.call, source, naming.scope)
+        slot = level.add(name, kind, leaf.call, source, naming.scope, leaf)
         place = Place(level.number, slot, naming.scope)
         self._tables.put(leaf, place)
         if stage is not leaf:
@@ -349,9 +351,9 @@ class _Layout:
         if shape in visit.swaps:
             return (yield from self._rewrapped(layers, visit))
         if isinstance(shape, Leaf):
-            return self.leaf(shape, layers[0].call, visit)
+            return self.leaf(shape, layers[0], visit, layers[0])
         plan = yield from self._inside(visit, visit.naming)
-        return self._container(visit, layers[0].call, within(plan), (plan,))
+        return self._container(visit, layers[0], layers[0].call, within(plan), (plan,))
 
     def _rewrapped(self, layers: list[Wrapped], visit: Visit) -> Visiting:
         """Wrappers around a stage that gives way to another: they go around that one."""
@@ -374,9 +376,9 @@ class _Layout:
         if core is None:
             plan = yield from self._inside(visit, naming)
             tables.hiding.add(plan.number)
-            return self._container(visit, layers[0].call, within(plan), (plan,))
-        slot = self.leaf(core.leaf, layers[0].call, visit, hidden=True)
-        level.cores[slot] = core.call
+            return self._container(visit, layers[0], layers[0].call, within(plan), (plan,))
+        slot = self.leaf(core.leaf, core.body, visit, layers[0], call=layers[0].call)
+        level.cores[slot] = core.body.call
         if naming.keeps:
             for handle in core.handles:
                 tables.put(handle, Place(level.number, slot, naming.scope, inside=True))
@@ -388,14 +390,14 @@ class _Layout:
         output = yield visit._replace(level=level, source=INPUT, naming=naming, open=True)
         return self._tables.finish(level, output)
 
-    def _container(self, visit: Visit, call: Call, core: Call, plans: tuple[Plan, ...]) -> int:
+    def _container(self, visit: Visit, outer: Shape, call: Call, core: Call, plans: tuple[Plan, ...]) -> int:
         """A stage that only contains others."""
         level, naming = visit.level, visit.naming
         name = naming.full(visit.shape.label)
         if name in level.composites:
             self._tables.problem(say.duplicate_composite(filled(name, ())))
         level.composites.add(name)
-        slot = level.add(name, None, call, visit.source, naming.scope)
+        slot = level.add(name, None, call, visit.source, naming.scope, outer)
         level.cores[slot] = in_own_task(core) if level.depth % DEEP == DEEP - 1 else core
         level.inner[slot] = plans
         for plan in plans:
@@ -405,7 +407,7 @@ class _Layout:
     def _each(self, layers: list[Wrapped], limit: int | None, visit: Visit) -> Visiting:
         plan = yield from self._inside(visit, visit.naming.per_item(), per_item=True)
         self._tables.hiding.add(plan.number)
-        slot = self._container(visit, layers[0].call, each(plan, limit), (plan,))
+        slot = self._container(visit, layers[0], layers[0].call, each(plan, limit), (plan,))
         self._tables.named.setdefault(visit.level.names[slot], self._at(visit, slot))
         return slot
 
@@ -421,29 +423,27 @@ class _Layout:
             others = ((yield from self._inside(visit.to(route.otherwise), visit.naming)),)
         self._tables.hiding.update(plan.number for plan in (*table.values(), *others))
         core = routed(route.label, selector, table, others[0] if others else None)
-        slot = self._container(visit, inside, core, (selector, *table.values(), *others))
+        slot = self._container(visit, route, inside, core, (selector, *table.values(), *others))
         self._tables.put(route, self._at(visit, slot))
         return slot
 
 
 class _Function(NamedTuple):
     leaf: Leaf
-    call: Call
+    body: Leaf | Wrapped
     handles: tuple[Shape, ...]
 
 
 def _function(shape: Shape, swaps: Swaps) -> _Function | None:
     """The function that a shape is, in wrappers that hide nothing, with the handles that stand for it; or None."""
-    handles: list[Shape] = []
-    call: Call | None = None
+    handles: list[Wrapped] = []
     inner = shape
     while not isinstance(inner, Leaf):
         if inner in swaps or not isinstance(inner, Wrapped) or isinstance(inner.how, Absorber | Each):
             return None
         handles.append(inner)
-        call = call or inner.call
         inner = inner.inner
-    return None if inner in swaps else _Function(inner, call or inner.call, tuple(handles))
+    return None if inner in swaps else _Function(inner, handles[0] if handles else inner, tuple(handles))
 
 
 def _without(swaps: Swaps, shape: Shape) -> Swaps:

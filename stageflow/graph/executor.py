@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, cast, final
 
 from returns.result import Failure, Result, Success
@@ -11,7 +11,9 @@ from typing_extensions import Never, TypeVar, override
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.stage import Shape, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
+from stageflow.graph.above import given
 from stageflow.graph.build import laid_out
+from stageflow.graph.diagram import Diagram, drawing
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.plan import Atlas
 
@@ -53,6 +55,14 @@ class UnifiedStageGraph(Generic[_I, _O, _E]):
         """The names of the outermost stages, in graph order: topological, ties by declaration."""
         return self._atlas.root.names
 
+    def diagram(self) -> Diagram:
+        """What the graph looks like, as data: `stageflow.views` draws it."""
+        return drawing().described(self._shape, self._atlas)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:  # noqa: ARG002  (a notebook gives them)
+        """The diagram, in a notebook."""
+        return drawing().bundle(self.diagram())
+
     def __len__(self) -> int:
         return len(self._atlas.root.names)
 
@@ -73,6 +83,11 @@ class UnifiedStageGraph(Generic[_I, _O, _E]):
 
 AnyGraph = UnifiedStageGraph[Never, object, StageError]
 Driver = Callable[[AnyGraph, object, PipelineContext | None], Awaitable[Outcome]]
+
+
+def driver() -> Driver:
+    """What runs graphs."""
+    return cast("Driver", given("driver"))
 
 
 def built(shape: Shape) -> Result[AnyGraph, PipelineValidationError]:
@@ -100,18 +115,3 @@ def graph_of(shape: Shape) -> AnyGraph:
 
 def _again(_: object, shape: Shape) -> AnyGraph:
     return graph_of(shape)
-
-
-_drivers: list[Driver] = []  # what runs a graph: one, given once by `stageflow.running`
-
-
-def drive_with(driver: Driver) -> None:
-    """Says what runs graphs: a lower layer cannot import a higher one, so that one gives itself."""
-    _drivers[:] = [driver]
-
-
-def driver() -> Driver:
-    """What runs graphs."""
-    if not _drivers:
-        raise RuntimeError("Nothing can run a pipeline before stageflow.running is imported: import stageflow.")
-    return _drivers[0]

@@ -61,6 +61,8 @@ class RunInputs(StageInputs[object]):
     @override
     def next_attempt(self, error: StageError | None = None, *, waited: float = 0.0) -> RunInputs:
         ledger, slot = self.ledger, self.slot
+        if ledger.run.journal is not None:
+            ledger.run.journal.failed(ledger, slot, error)
         ledger.again(slot, error, waited)
         kind = ledger.kind(slot)
         if ledger.run.teller is not None and kind is not None:

@@ -63,19 +63,32 @@ class Level:
     kinds: list[StageKind | None] = field(default_factory=list["StageKind | None"])
     nodes: list[Node] = field(default_factory=list[Node])
     cores: dict[int, Call] = field(default_factory=dict[int, Call])
+    shapes: list[Shape] = field(default_factory=list[Shape])
     parents: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
     scopes: list[int] = field(default_factory=list[int])
     inner: dict[int, tuple[Plan, ...]] = field(default_factory=dict[int, tuple[Plan, ...]])
     composites: set[str] = field(default_factory=set[str])
     templated: bool = False
+    bodies: list[Shape | None] = field(default_factory=list["Shape | None"])
 
-    def add(self, name: str, kind: StageKind | None, call: Call, source: Source, scope: int) -> int:
+    def add(
+        self,
+        name: str,
+        kind: StageKind | None,
+        call: Call,
+        source: Source,
+        scope: int,
+        shape: Shape,
+        body: Shape | None = None,
+    ) -> int:
         """Adds a stage, and gives its number."""
         slot = len(self.names)
         self.names.append(name)
         self.kinds.append(kind)
         self.nodes.append((call, source))
         self.scopes.append(scope)
+        self.shapes.append(shape)
+        self.bodies.append(body)
         if isinstance(source, int):
             self.parents.append((source,) if source >= 0 else ())
         elif INPUT in source or len(set(source)) < len(source):
@@ -96,6 +109,7 @@ class Tables:
         self.returned: dict[tuple[Shape, int], Place] = {}  # of what returns one of its stages, by naming scope
         self.enclosing: list[tuple[int, int]] = [(0, -1)]
         self.scopes: list[int] = [-1]
+        self.scope_names: list[str] = [""]
         self.requires: dict[AnyPortKey, str] = {}
         self.readers: list[tuple[Leaf, Level, int]] = []
         self.absorbs = False
@@ -124,14 +138,17 @@ class Tables:
             sinks=tuple([slot for slot, followers in enumerate(topology.successors) if not followers]),
             scopes=tuple(level.scopes),
             inner=level.inner,
+            shapes=tuple(level.shapes),
             templated=level.templated,
+            bodies=tuple(level.bodies),
         )
         self.plans[level.number] = plan
         return plan
 
-    def scope(self, around: int) -> int:
+    def scope(self, around: int, name: str) -> int:
         """A new naming scope inside another."""
         self.scopes.append(around)
+        self.scope_names.append(name)
         return len(self.scopes) - 1
 
     def put(self, shape: Shape, place: Place) -> None:

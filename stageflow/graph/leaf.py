@@ -18,8 +18,10 @@ from stageflow.context.ports import AnyPortKey
 from stageflow.core.output import ok
 from stageflow.core.stage import Shape, StageHandle, StageKind
 from stageflow.errors import StageError, StageExecutionError
+from stageflow.graph.once import only_once
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.wrapping import Wrapped
+from stageflow.ports import Placement
 
 _T = TypeVar("_T")
 
@@ -30,6 +32,9 @@ def leaf(
     kind: StageKind = StageKind.TRANSFORM,
     requires: tuple[AnyPortKey, ...] = (),
     reads: tuple[Shape, ...] = (),
+    *,
+    once: bool = False,
+    placement: Placement | None = None,
 ) -> Leaf:
     """The stage that an async function of `StageInputs` is.
 
@@ -47,11 +52,19 @@ def leaf(
             f'Stage "{called}" takes {_signature(function)}. A stage takes exactly its inputs: '
             f"async def {called}(inputs: StageInputs[...]) -> Result[StageOutput[...], ...]."
         )
-    return Leaf(called, cast("Call", function), kind, requires, reads, function)
+    call = cast("Call", function)
+    call = only_once(call) if once else call
+    return Leaf(called, call, kind, requires, reads, function, once=once, placement=placement)
 
 
 def lifted_leaf(
-    function: object, name: str | None = None, kind: StageKind = StageKind.TRANSFORM, *, thread: bool = False
+    function: object,
+    name: str | None = None,
+    kind: StageKind = StageKind.TRANSFORM,
+    *,
+    thread: bool = False,
+    once: bool = False,
+    placement: Placement | None = None,
 ) -> Leaf:
     """The stage that a plain function of a value is.
 
@@ -71,7 +84,8 @@ def lifted_leaf(
     call = _lifted_async(cast("Callable[[object], Awaitable[object]]", plain), called)
     if not asynchronous:
         call = _lifted_thread(plain, called) if thread else _lifted_sync(plain, called)
-    return Leaf(called, call, kind, (), (), function, lifted=True, thread=thread)
+    call = only_once(call) if once else call
+    return Leaf(called, call, kind, (), (), function, lifted=True, thread=thread, once=once, placement=placement)
 
 
 def located(module: str, qualname: str) -> Leaf:
@@ -104,12 +118,31 @@ def _reduced(of: Leaf) -> tuple[Callable[..., Leaf], tuple[object, ...]]:  # typ
     if found is not None:
         return (located, found)
     if of.lifted:
-        return (_lifted_again, (of.function, of.name, of.kind, of.thread))
-    return (leaf, (of.function, of.name, of.kind, of.requires, of.reads))
+        return (_lifted_again, (of.function, of.name, of.kind, of.thread, of.once, of.placement))
+    return (_made_again, (of.function, of.name, of.kind, of.requires, of.reads, of.once, of.placement))
 
 
-def _lifted_again(function: object, name: str, kind: StageKind, thread: bool) -> Leaf:  # noqa: FBT001  (pickle gives it so)
-    return lifted_leaf(function, name, kind, thread=thread)
+def _lifted_again(
+    function: object,
+    name: str,
+    kind: StageKind,
+    thread: bool,  # noqa: FBT001  (the same)
+    once: bool,  # noqa: FBT001  (the same)
+    placement: Placement | None,
+) -> Leaf:
+    return lifted_leaf(function, name, kind, thread=thread, once=once, placement=placement)
+
+
+def _made_again(
+    function: object,
+    name: str,
+    kind: StageKind,
+    requires: tuple[AnyPortKey, ...],
+    reads: tuple[Shape, ...],
+    once: bool,  # noqa: FBT001  (the same)
+    placement: Placement | None,
+) -> Leaf:
+    return leaf(function, name, kind, requires, reads, once=once, placement=placement)
 
 
 # A decorated function cannot be pickled by its name, where the stage stands: so a stage goes by its place.

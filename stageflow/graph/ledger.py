@@ -93,11 +93,13 @@ class Ledger:
         if each:
             items = _items(value)
             self.values: list[object] = [*items, items]
-            self.scheduler: Scheduler = Scheduler(_unrelated(len(items)))
+            topology = _unrelated(len(items))
         else:
             self.values = [None] * len(plan.nodes)
             self.values.append(value)
-            self.scheduler = Scheduler(plan.topology)
+            topology = plan.topology
+        journal = run.journal
+        self.scheduler: Scheduler = Scheduler(topology) if journal is None else journal.scheduler(self, topology)
         self.states: list[StageStatus | None] = self.scheduler.states
         self.begun: list[float] = [NEVER] * len(self.states)
         self.ended: list[float] = [0.0] * len(self.states)
@@ -111,13 +113,16 @@ class Ledger:
         self.held: dict[int, Lent] = {}
         if above is not None:
             former = above.children.get((slot, plan))
-            if former is None and above.former is not None:
+            if former is not None:
+                if run.journal is not None:
+                    run.journal.again(former)
+            elif above.former is not None:  # what is around it was tried again
                 former = above.former.children.get((slot, plan))
             if former is not None:
                 self.former = former.superseded()
-            if former is not None and len(former.states) == len(self.states):
-                self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
-                self.tries = former.in_all()
+                if len(former.states) == len(self.states):
+                    self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
+                    self.tries = former.in_all()
             above.children[slot, plan] = self
 
     def name(self, slot: int) -> str:
@@ -138,6 +143,10 @@ class Ledger:
         """What stands inside the wrappers of a stage."""
         return self._cores[0 if self.each else slot]
 
+    def settled(self) -> int:
+        """How many stages have ended by now."""
+        return len(self.states) - self.states.count(None)
+
     @property
     def whole_items(self) -> bool:
         """Whether each item is one stage, run without an execution of its own."""
@@ -149,13 +158,16 @@ class Ledger:
 
     def again(self, slot: int, error: StageError | None, waited: float) -> None:
         """Keeps that an attempt of a stage failed, so many seconds ago, and is followed by another."""
-        now, own = self.run.timer.clock(), self.attempts.get(slot, 0)
+        now = self.run.timer.clock()
         if self.tries is None:
             self.tries = {}
         former = self.tries.get(slot, ())
-        began = former[-1].again if own else self.begun[slot]
-        self.tries[slot] = (*former, Try(began, now - waited, now, error))
-        self.attempts[slot] = own + 1
+        self.tries[slot] = (*former, Try(self._began(slot, former), now - waited, now, error))
+        self.attempts[slot] = self.attempts.get(slot, 0) + 1
+
+    def _began(self, slot: int, former: tuple[Try, ...]) -> float:
+        """When the last attempt of a stage began: with this execution, or after a former attempt in it."""
+        return max(self.begun[slot], former[-1].again) if former else self.begun[slot]
 
     def superseded(self) -> Ledger:
         """The execution, with what is inside it from the one before, where it did not come to that itself."""
@@ -171,8 +183,8 @@ class Ledger:
             if begun == NEVER:
                 continue
             former, note, end = every.get(slot, ()), self.notes.get(slot), begun + self.ended[slot]
-            began = former[-1].again if self.attempts.get(slot) else begun
-            every[slot] = (*former, Try(began, end, end, note if isinstance(note, StageError) else None))
+            error = note if isinstance(note, StageError) else None
+            every[slot] = (*former, Try(self._began(slot, former), end, end, error))
         return every
 
     def running(self) -> list[str]:

@@ -34,7 +34,9 @@ class Plan:
         sinks: the stages that nothing follows.
         scopes: of each stage, the naming scope it is in.
         inner: of each stage that contains others, the plans inside it.
+        shapes: of each stage, what it is made of: its function, or that in its wrappers.
         templated: whether the names have a place for the number of an item.
+        bodies: of each stage, the shape whose call its node or core is; None where it only contains others.
     """
 
     number: int
@@ -47,7 +49,9 @@ class Plan:
     sinks: tuple[int, ...]
     scopes: tuple[int, ...]
     inner: Mapping[int, tuple[Plan, ...]]
+    shapes: tuple[Shape, ...]
     templated: bool
+    bodies: tuple[Shape | None, ...] = ()
     _told: list[Telling] = field(default_factory=list[Telling])
 
     @property
@@ -90,6 +94,7 @@ class Atlas:
         named: the same by name.
         enclosing: of each plan, the plan around it and the number of the stage there; of the root, itself and -1.
         scopes: of each naming scope, the one around it; of the outermost, -1.
+        scope_names: of each naming scope, the name that it stands under.
         plans: every plan, by number.
         hiding: the plans in which a stage may have no output although the stage around them is OK.
         requires: the ports that stages declare, with the first stage that does.
@@ -102,6 +107,7 @@ class Atlas:
     named: Mapping[str, Place]
     enclosing: tuple[tuple[int, int], ...]
     scopes: tuple[int, ...]
+    scope_names: tuple[str, ...]
     plans: tuple[Plan, ...]
     hiding: frozenset[int]
     requires: tuple[tuple[AnyPortKey, str], ...]

@@ -81,7 +81,7 @@ class Pool:
         self._limit = min(limit or _UNLIMITED, run.limit)
         self._context = copy_context()
         self._told: Sequence[Telling] = ()
-        if run.teller is not None and not (ledger.each or plan.templated or ledger.tried):
+        if run.teller is not None and not (ledger.each or plan.templated or ledger.tried or run.journal):
             self._told = plan.told
         self._ready: deque[int] = deque()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -145,12 +145,12 @@ def _result(ledger: Ledger, slot: int, kind: StageKind) -> StageResult:
 
 
 def _tries(ledger: Ledger, slot: int, kind: StageKind) -> tuple[StageResult, ...]:
-    name, moment = ledger.name(slot), ledger.run.timer.moment
+    name, moment, tries = ledger.name(slot), ledger.run.timer.moment, (ledger.tries or {}).get(slot, ())
     return tuple(
         StageResult(
             name, kind, StageStatus.RETRY, number, moment(one.began), (one.ended - one.began) * 1000, error=one.error
         )
-        for number, one in enumerate((ledger.tries or {}).get(slot, ()), 1)
+        for number, one in enumerate(tries, ledger.attempt(slot) - len(tries))
     )
 
 

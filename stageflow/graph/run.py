@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, final
 from uuid import UUID
 
+from stageflow.context.inputs import StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.context.ports import StagePorts
 from stageflow.core.timer import PipelineTimer
 from stageflow.errors import StageError
 from stageflow.graph.places import Place
 from stageflow.graph.plan import Atlas, Node, Plan
-from stageflow.graph.shape import Call
+from stageflow.graph.scheduler import Scheduler, Topology
+from stageflow.graph.shape import Call, Given, Leaf
 from stageflow.graph.telling import Teller
-from stageflow.ports import ConfigProvider, CorrelationIds, EventSink
+from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunStore
 
 STAGES_PER_LISTEN = 8  # where stages wait, the run notices from time to time that the loop has been heard
 STAGES_PER_BREATH = 64  # the loop is heard at least every so many stages,
@@ -27,6 +29,45 @@ class Wrapping(Protocol):
 
     def wired(self, plan: Plan, /) -> tuple[Sequence[Node], Mapping[int, Call]]:
         """The plan's nodes and cores, each stage of the user's wrapped."""
+        ...
+
+
+class Journal(RunStore, Protocol):
+    """The journal of one run: what makes it durable. The store of the run beside, as the executor knows it."""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the run goes on where another process left it."""
+        ...
+
+    @property
+    def former_trace(self) -> str:
+        """The trace of the process that had the run before, as a ``traceparent``; empty where there is none."""
+        ...
+
+    def scheduler(self, ledger: object, topology: Topology, /) -> Scheduler:
+        """What says what may run next in an execution: what is recorded is settled, and does not run."""
+        ...
+
+    def again(self, former: object, /) -> None:
+        """Says that an execution is tried again as a whole: what is recorded of the former does not count."""
+
+    def failed(self, ledger: object, slot: int, error: StageError | None, /) -> None:
+        """Says that an attempt failed and that another follows."""
+
+    async def starting(self, ledger: object, slot: int, /) -> Given | None:
+        """Records that a stage which must not run twice is about to run; what it is to give instead, where lost."""
+        ...
+
+    def close(self) -> None:
+        """Ends what the journal does beside the run."""
+
+
+class Elsewhere(Protocol):
+    """What runs bodies of stages elsewhere: in the workers of an engine."""
+
+    async def send(self, leaf: Leaf, inputs: StageInputs[object], /) -> Given:
+        """Has a stage's body run, and gives what it gave."""
         ...
 
 
@@ -61,6 +102,8 @@ class Run:
         defects: errors made from what escaped a stage; `.recover` lets them pass.
         own: under a runner's interceptors, what came from stages themselves.
         foreign: errors that a runner's interceptors added; nothing inside the run absorbs them.
+        journal: where a durable run is recorded.
+        once: of stages that must not run twice, what they gave; None of one that was cut off.
     """
 
     __slots__ = (
@@ -75,13 +118,16 @@ class Run:
         "correlation",
         "deadline",
         "defects",
+        "elsewhere",
         "failed",
         "finish",
         "foreign",
         "grace",
         "halt",
+        "journal",
         "limit",
         "listening",
+        "once",
         "own",
         "pipeline",
         "places",
@@ -123,6 +169,7 @@ class Run:
         self.limit: int = 1 << 60
         self.places: Place | None = None
         self.around: Wrapping | None = None
+        self.elsewhere: Elsewhere | None = None
         self.halt: Callable[[], None] = nothing_runs
         self.reason: str | None = None
         self.cause: str = ""
@@ -134,6 +181,8 @@ class Run:
         self.defects: Identities = Identities()
         self.own: Identities = Identities()
         self.foreign: Identities = Identities()
+        self.journal: Journal | None = None
+        self.once: dict[str, Given | None] | None = None
 
     @property
     def context(self) -> PipelineContext:
@@ -148,6 +197,7 @@ class Run:
                 self.deadline,
                 self.timer,
                 pipeline=self.pipeline,
+                former_trace="" if self.journal is None else self.journal.former_trace,
             )
         return self._context
 

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
 
 from stageflow.core.stage import StageStatus
 
@@ -62,7 +61,6 @@ class Topology:
         )
 
 
-@final
 class Scheduler:
     """The states of the stages of one run of one topology.
 

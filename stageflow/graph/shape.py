@@ -18,6 +18,7 @@ from stageflow.context.ports import AnyPortKey
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import Part, Shape, StageKind
 from stageflow.errors import StageError
+from stageflow.ports import Placement
 
 AnyStageFunction: TypeAlias = StageFunction[Never, object, StageError]
 Given: TypeAlias = Result[StageOutput[object], StageError]
@@ -37,6 +38,8 @@ class Leaf(Shape):
         function: the user's own function, for its annotations.
         lifted: whether that is a plain function, which takes and gives bare values.
         thread: whether it runs in a thread.
+        once: whether it must not run twice, since what it does outside cannot be repeated.
+        placement: where its runner's engine is to run it.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Leaf(Shape):
     function: object
     lifted: bool = False
     thread: bool = False
+    once: bool = False
+    placement: Placement | None = None
 
     @override
     def made_of(self) -> tuple[Part, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from inspect import CO_COROUTINE
 from opcode import opmap
@@ -16,7 +16,7 @@ from stageflow.core.output import StageArtifact, StageEvent
 from stageflow.core.stage import StageKind
 from stageflow.errors import StageError
 from stageflow.graph.stepping import resume
-from stageflow.ports import CorrelationIds, EventSink
+from stageflow.ports import CorrelationIds, EventSink, ExpectingSink
 
 _LOG = logging.getLogger(__name__)
 RAISED = (
@@ -79,6 +79,15 @@ class Teller:
         what, attempt, duration_ms = how
         about = {**self.about, "stage": name, "kind": kind, "attempt": attempt, "duration_ms": duration_ms}
         self._send(f"stage.{name}.{what}", {**about, **more} if more else about)
+
+    def expecting(self, name: str, items: int, done: Callable[[], int]) -> None:
+        """Tells sinks that want to know how many items a stage is about to go through."""
+        for sink in self.sinks:
+            if isinstance(sink, ExpectingSink):
+                try:
+                    sink.expect(stage=name, items=items, done=done, data=self.about)
+                except RAISED:
+                    _lost(sink, f"the items of {name}")
 
     def own(self, name: str, event: StageEvent) -> None:
         """Tells an event that a stage's output brought along."""

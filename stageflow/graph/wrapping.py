@@ -77,7 +77,7 @@ Wrapper: TypeAlias = Using | When | OrNone | Settle | Recover | Each
 Absorber: TypeAlias = OrNone | Settle | Recover
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Wrapped(Shape):
     """A shape that is run in a changed way.
 
@@ -95,8 +95,7 @@ class Wrapped(Shape):
     def of(inner: Shape, how: Wrapper) -> Wrapped:
         """The inner shape, changed as the wrapper says."""
         depth = inner.depth + 1 if isinstance(inner, Wrapped) else 1
-        call = _applied(_around(inner, how), how)
-        return Wrapped(inner, how, call if depth % DEEP else in_own_task(call), depth)
+        return Wrapped(inner, how, applied(_around(inner, how), how, depth), depth)
 
     @override
     def called_after(self) -> tuple[Shape, ...]:
@@ -134,7 +133,13 @@ async def inside(inputs: StageInputs[object]) -> Given:
     return Failure(made)
 
 
-def _applied(call: Call, how: Wrapper) -> Call:
+def applied(call: Call, how: Wrapper, depth: int) -> Call:
+    """The function in a wrapper, which is that many wrappers deep; on a stack of its own every so many."""
+    changed = _changed(call, how)
+    return changed if depth % DEEP else in_own_task(changed)
+
+
+def _changed(call: Call, how: Wrapper) -> Call:
     match how:
         case Using(interceptor):
             return interceptor.wrap(call)

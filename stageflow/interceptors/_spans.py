@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from opentelemetry import context as active
 from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanContext, Status, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from typing_extensions import override
 
 from stageflow.context.inputs import StageInputs
@@ -27,6 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 Attributes: TypeAlias = dict[str, "str | int | Sequence[int]"]
 
+_W3C = TraceContextTextMapPropagator()
 _SPAN_ID = (1 << 64) - 1  # the digits that a span id has
 _IDLE = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 # What the stages of a run have made, so that those which follow can link to it. It holds ids, not the run.
@@ -63,6 +65,14 @@ def entered(span: Span) -> Token[active.Context]:
 def left(token: Token[active.Context]) -> None:
     """Makes the span that was current before the current one again."""
     active.detach(token)
+
+
+def links_to(traceparent: str) -> tuple[Link, ...]:
+    """A link to the span that a ``traceparent`` names; none where it names none."""
+    if not traceparent:
+        return ()
+    there = trace.get_current_span(_W3C.extract({"traceparent": traceparent}, active.Context())).get_span_context()
+    return (Link(there),) if there.is_valid else ()
 
 
 def trace_id_of(span: Span) -> str | None:

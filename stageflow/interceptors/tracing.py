@@ -56,7 +56,8 @@ class TracingInterceptor(BaseInterceptor[Never]):
     name            of a run, the pipeline's; of a stage, its own without the numbers of items
     parent          of a stage, the run's span; of a run, the span that is current where it is started; where none
                     is, a run whose correlation names a ``trace_id`` joins that trace
-    links           to the spans of the stages whose outputs a stage works on, up to 128: the edges of the graph
+    links           of a stage, to the spans of the stages whose outputs it works on, up to 128: the edges of the
+                    graph; of a run that goes on, to that of the process that had it before
     status          error where a stage failed; a skip and a cancellation are no errors
     attributes      ``stageflow.*``, and ``error.type`` as the semantic conventions have it
     current span    inside a stage and its threads, the stage's: what the application traces there is below it
@@ -85,7 +86,8 @@ class TracingInterceptor(BaseInterceptor[Never]):
             return None
         title = context.pipeline or "run"
         tracer, wanted = spans.tracer(self.provider), context.correlation.trace_id
-        span = spans.started(tracer, title, _about(context), trace_id=wanted)
+        links = spans.links_to(context.former_trace)
+        span = spans.started(tracer, title, _about(context), links=links, trace_id=wanted)
         token = spans.entered(span)
         _run.set(_Run(self, span, token, _run.get()))
         trace_id = spans.trace_id_of(span)

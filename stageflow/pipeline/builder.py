@@ -7,7 +7,7 @@ No operator copies what it composes: a pipeline of 100,000 stages is built step 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, Self, TypeVarTuple, cast, final, overload
 
 from returns.result import Failure, Result, Success
@@ -19,6 +19,7 @@ from stageflow.core.output import StageOutput, ok, skip
 from stageflow.core.output import cancel as cancelled
 from stageflow.core.stage import Shape, StageHandle, StageKind, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
+from stageflow.graph.diagram import Diagram, drawing
 from stageflow.graph.executor import UnifiedStageGraph, built, driver, graph_of
 from stageflow.graph.leaf import leaf, lifted_leaf
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, PipelineResult
@@ -42,6 +43,7 @@ from stageflow.graph.shape import (
 )
 from stageflow.graph.spec import UnifiedStageSpec, checked_names
 from stageflow.graph.wrapping import Each, OrNone, Recover, Settle, Using, When, Wrapped, Wrapper, Wraps
+from stageflow.ports import LOCAL
 
 _I = TypeVar("_I", contravariant=True, default=Never)
 _O = TypeVar("_O", covariant=True, default=object)
@@ -208,6 +210,21 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
             PipelineValidationError: it does not build.
         """
         return cast("UnifiedStageGraph[_A, _B, _E1]", self._built())
+
+    def diagram(self) -> Diagram:
+        """What the graph of this stage looks like, as data: `stageflow.views` draws it.
+
+        Raises:
+            PipelineValidationError: it does not build.
+        """
+        return self._built().diagram()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:  # noqa: ARG002  (a notebook gives them)
+        """The diagram, in a notebook; what does not build is shown as its text."""
+        graph = built(self._shape)
+        if isinstance(graph, Failure):
+            return {"text/plain": f"{self!r} does not build: {graph.failure()}"}
+        return drawing().bundle(self.diagram())
 
     def _built(self) -> UnifiedStageGraph[Never, object, StageError]:
         if self._graph is None:
@@ -392,7 +409,8 @@ class Parallel(Generic[_A, Unpack[_Ts], _E1]):
 
     def into(self, build: Callable[[Unpack[_Ts]], _T], /) -> Pipeline[_A, _T, _E1]:
         """The branches as one stage, which gives what ``build`` makes of their outputs: a dataclass, say."""
-        return Pipeline(Then(self._shape, lifted_leaf(_Joined(build), getattr(build, "__name__", "into"))))
+        joined = lifted_leaf(_Joined(build), getattr(build, "__name__", "into"), placement=LOCAL)
+        return Pipeline(Then(self._shape, joined))
 
     async def run(
         self, value: _A, /, *, context: PipelineContext | None = None

@@ -11,6 +11,7 @@ from stageflow.context.inputs import StageInputs
 from stageflow.graph.errors import defect
 from stageflow.graph.inputs import of_run
 from stageflow.graph.plan import Node, Plan
+from stageflow.graph.run import Wrapping
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.wrapping import Wraps
 
@@ -23,18 +24,20 @@ class Around:
     pass through those to the outcome, since the type of the pipeline cannot tell of them.
     """
 
-    __slots__ = ("_absorbs", "_interceptors", "_wired")
+    __slots__ = ("_absorbs", "_inside", "_interceptors", "_wired")
 
-    def __init__(self, interceptors: tuple[Wraps, ...], *, absorbs: bool) -> None:
+    def __init__(self, interceptors: tuple[Wraps, ...], *, absorbs: bool, inside: Wrapping | None = None) -> None:
         self._interceptors = interceptors
         self._absorbs = absorbs
+        self._inside = inside
         self._wired: dict[Plan, tuple[Sequence[Node], Mapping[int, Call]]] = {}
 
     def wired(self, plan: Plan, /) -> tuple[Sequence[Node], Mapping[int, Call]]:
         """The plan's nodes and cores, each stage of the user's wrapped."""
         found = self._wired.get(plan)
         if found is None:
-            nodes, cores = list(plan.nodes), dict(plan.cores)
+            wired = (plan.nodes, plan.cores) if self._inside is None else self._inside.wired(plan)
+            nodes, cores = list(wired[0]), dict(wired[1])
             for slot, kind in enumerate(plan.kinds):
                 if kind is None:
                     continue

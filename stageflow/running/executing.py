@@ -28,13 +28,14 @@ async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
     run.halt = pool.halt
     if run.reason is not None:
         pool.halt()
+    resumed = run.journal is not None and run.journal.resumed
     if run.teller is not None:
-        run.teller.tell("pipeline.created", pipeline=run.pipeline)
+        run.teller.tell("pipeline.resumed" if resumed else "pipeline.created", pipeline=run.pipeline)
     timer = _deadline(run)
     try:
         if store is not None:
             await _kept(run, store.create_run(run.run_id, **_metadata(run)))
-        if run.teller is not None:
+        if run.teller is not None and not resumed:
             run.teller.tell("pipeline.started", pipeline=run.pipeline)
         result = await pool.drive()
     except asyncio.CancelledError:
@@ -115,6 +116,8 @@ def _words(outcome: Outcome) -> tuple[str, str, dict[str, object]]:
 async def _kept(run: Run, awaitable: Awaitable[object]) -> None:
     try:
         await awaitable
+    except RunStoreError:
+        raise
     except Exception as error:
         raise RunStoreError(f"The run store lost run {run.run_id}: {type(error).__name__}: {error}") from error
 

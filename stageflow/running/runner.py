@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Self, cast, final
-from uuid import uuid4
+from uuid import UUID, uuid4
 from weakref import WeakKeyDictionary
 
 from typing_extensions import Never, TypeVar
@@ -16,22 +16,25 @@ from typing_extensions import Never, TypeVar
 from stageflow.context.pipeline import PipelineContext
 from stageflow.context.ports import StagePorts, missing_port
 from stageflow.core.timer import PipelineTimer
-from stageflow.errors import MissingPortError, StageError, StageExecutionError
+from stageflow.errors import MissingPortError, ResumeError, StageError, StageExecutionError
 from stageflow.events.context import get_event_sink
 from stageflow.events.sink import NoOpEventSink
-from stageflow.graph.executor import AnyGraph, UnifiedStageGraph, drive_with
+from stageflow.graph.executor import AnyGraph, Driver, UnifiedStageGraph
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.places import Places, lent
-from stageflow.graph.run import Run
+from stageflow.graph.run import Run, Wrapping
 from stageflow.graph.telling import Teller
 from stageflow.graph.wrapping import Wraps
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.observability.logging import bind_run, log_ids
 from stageflow.pipeline.builder import Interceptor, Stage
-from stageflow.ports import ConfigProvider, EventSink, RunStore
+from stageflow.ports import ConfigProvider, Engine, EventSink, RunStore
 from stageflow.running.around import Around
+from stageflow.running.decision import Decision
+from stageflow.running.durability import Durability, ValueCodec, durability, is_journal
 from stageflow.running.executing import execute
 from stageflow.running.handle import RunHandle
+from stageflow.running.placing import Placed, placed
 
 _X = TypeVar("_X", covariant=True, bound=StageError, default=Never)
 _A = TypeVar("_A")
@@ -50,7 +53,9 @@ class _Settings:
     max_concurrency: int | None
     deadline: float | None
     places: Places | None
+    engine: Engine | None = None
     interceptors: tuple[Wraps, ...] = ()
+    durability: Durability | None = None
     hooks: tuple[BaseInterceptor[StageError], ...] = ()  # the interceptors that see runs begin and end
 
 
@@ -59,7 +64,8 @@ class _State:
     """What of a runner changes: the runs under way, and what it has compiled."""
 
     active: dict[Run, asyncio.Future[None] | None] = field(default_factory=dict[Run, "asyncio.Future[None] | None"])
-    compiled: WeakKeyDictionary[AnyGraph, Around] = field(default_factory=WeakKeyDictionary[AnyGraph, Around])
+    compiled: WeakKeyDictionary[AnyGraph, Wrapping] = field(default_factory=WeakKeyDictionary[AnyGraph, Wrapping])
+    placed: WeakKeyDictionary[AnyGraph, Placed] = field(default_factory=WeakKeyDictionary[AnyGraph, Placed])
     closed: bool = False
 
 
@@ -67,24 +73,28 @@ class _State:
 class Runner(Generic[_X]):
     """What an application runs its pipelines with, configured once.
 
-    Leaving ``async with runner`` cancels and awaits the runs it started, then closes its store and sink.
+    Leaving ``async with runner`` cancels and awaits the runs it started, then closes its store, sink and engine.
 
     Args:
-        store: keeps the status of each run.
+        store: keeps the status of each run; a `DurableStore` its stages too, so that `resume` can go on with it.
         sink: where events go; takes the place of the ambient one.
         ports: capabilities for stages; a run's own context overrides them key by key.
         config: configuration for stages; a run's own context overrides it key by key.
         on_failure: whether the first failure cancels what runs, or all that does not depend on it still runs.
         max_concurrency: how many stages may run at once, across all its runs.
         deadline: seconds after which a run is cancelled.
+        codec: what makes bytes of what stages give, for a durable store; `stageflow.codec.Codec` where not given.
+        lease_seconds: how long a durable run stays this process's own after it was last heard of.
+        engine: where the bodies of stages run; None is here. See `stageflow.engines`.
 
     Raises:
-        ValueError: a limit is less than 1, or the deadline is not more than 0.
+        ValueError: a limit is less than 1, or a time is not more than 0.
+        RuntimeError: the store is durable, and `stageflow.durable` was not imported.
     """
 
     __slots__ = ("__weakref__", "_settings", "_state")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all that an application configures)
         self: Runner[Never],
         *,
         store: RunStore | None = None,
@@ -94,11 +104,16 @@ class Runner(Generic[_X]):
         on_failure: Literal["cancel", "finish"] = "cancel",
         max_concurrency: int | None = None,
         deadline: float | None = None,
+        codec: ValueCodec | None = None,
+        lease_seconds: float = 30.0,
+        engine: Engine | None = None,
     ) -> None:
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency={max_concurrency} must be at least 1, or None for no limit.")
         if deadline is not None and not deadline > 0:
             raise ValueError(f"deadline={deadline} must be more than 0 seconds, or None for no deadline.")
+        if not lease_seconds > 0:
+            raise ValueError(f"lease_seconds={lease_seconds} must be more than 0 seconds.")
         if on_failure not in {"cancel", "finish"}:
             raise ValueError(f'on_failure={on_failure!r} must be "cancel" or "finish".')
         self._settings = _Settings(
@@ -110,6 +125,8 @@ class Runner(Generic[_X]):
             max_concurrency,
             deadline,
             None if max_concurrency is None else Places(max_concurrency),
+            engine,
+            durability=durability(store, codec, lease_seconds) if is_journal(store) else None,
         )
         self._state = _State()
 
@@ -127,7 +144,7 @@ class Runner(Generic[_X]):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Cancels and awaits the runs it started, then closes its store and sink."""
+        """Cancels and awaits the runs it started, then closes its store, sink and engine."""
         state = self._state
         state.closed = True
         cancelled: asyncio.CancelledError | None = None
@@ -140,7 +157,7 @@ class Runner(Generic[_X]):
                 await asyncio.shield(ended)
             except asyncio.CancelledError as error:
                 cancelled = error
-        for resource in (self._settings.store, self._settings.sink):
+        for resource in (self._settings.store, self._settings.sink, self._settings.engine):
             close = getattr(resource, "aclose", None)
             if close is not None:
                 await close()
@@ -158,12 +175,52 @@ class Runner(Generic[_X]):
         """Runs a pipeline and gives its outcome. A failure is an outcome too, and does not raise.
 
         Raises:
-            PipelineValidationError: the pipeline does not build.
+            PipelineValidationError: the pipeline does not build, or a stage of it cannot be sent to the engine.
             MissingPortError: ports that its stages require are not provided; all of them are named.
+            CodecError: the store is durable, and the value cannot be recorded.
             RunStoreError: the store was lost; every stage has ended by then.
             RuntimeError: the runner was closed.
         """
         outcome = await self.drive(_graph_of(pipeline), value, context)
+        return cast("PipelineResult[_B, _E1 | _X | StageExecutionError]", outcome)
+
+    async def resume(
+        self,
+        pipeline: Stage[_A, _B, _E1] | UnifiedStageGraph[_A, _B, _E1],
+        run_id: UUID,
+        /,
+        *,
+        decisions: Iterable[Decision] = (),
+        context: PipelineContext | None = None,
+    ) -> PipelineResult[_B, _E1 | _X | StageExecutionError]:
+        """Goes on with a run of a durable store where it was left, and gives its outcome.
+
+        What is recorded as OK, skipped or recovered is reused; what failed, was cancelled or was under way runs. A run
+        that completed gives its outcome again, and nothing runs.
+
+        Args:
+            pipeline: the pipeline that it is a run of.
+            run_id: the run.
+            decisions: what is to become of stages with ``effects="once"`` that were cut off.
+            context: ports and configuration; correlation and run id are those of the run.
+
+        Raises:
+            ResumeError: there is no such run, or it was not journaled.
+            GraphChangedError: the pipeline is another one by now; what changed is named.
+            LeaseHeldError: another process has the run.
+            EffectsUnknownError: it needs decisions; the stages are named.
+            CodecError: a record is damaged.
+            PipelineValidationError, MissingPortError, RunStoreError, RuntimeError: as of `run`.
+        """
+        durable = self._settings.durability
+        if durable is None:
+            raise ResumeError("This runner has no durable store to resume from. Give it one: Runner(store=...).")
+        graph = _graph_of(pipeline)
+        given = replace(context or _NO_CONTEXT, run_id=run_id, correlation=await durable.found(run_id))
+        run = self._run_of(graph, given)
+        reopened = await durable.reopen(run, graph, decisions)
+        going = execute(run, reopened.value, run.journal) if reopened.over else self._apart(run, reopened.value)
+        outcome = await going
         return cast("PipelineResult[_B, _E1 | _X | StageExecutionError]", outcome)
 
     def start(
@@ -176,7 +233,7 @@ class Runner(Generic[_X]):
     ) -> RunHandle[_B, _E1 | _X | StageExecutionError]:
         """Starts a run and gives a handle on it; see `run` for what is raised, here or by awaiting the handle."""
         graph = _graph_of(pipeline)
-        run = self._run_of(graph, context)
+        run = self._begun(graph, value, context)
         watchers: list[EventSink] = []
 
         async def execute_watched() -> Outcome:
@@ -207,7 +264,15 @@ class Runner(Generic[_X]):
 
     async def drive(self, graph: AnyGraph, value: object, context: PipelineContext | None) -> Outcome:
         """Runs a graph, whatever its types: what `run` and the pipelines' own ``run`` are made of."""
+        return await self._apart(self._begun(graph, value, context), value)
+
+    def _begun(self, graph: AnyGraph, value: object, context: PipelineContext | None) -> Run:
         run = self._run_of(graph, context)
+        if self._settings.durability is not None:
+            self._settings.durability.begin(run, graph, value)
+        return run
+
+    async def _apart(self, run: Run, value: object) -> Outcome:
         if self._settings.hooks:  # what they set in the context is for the stages, not for the caller
             return await asyncio.get_running_loop().create_task(self._execute(run, value))
         return await self._execute(run, value)
@@ -223,7 +288,7 @@ class Runner(Generic[_X]):
                 started.append(hook)
                 if ids is not None:
                     run.correlate(ids)
-            ended = outcome = await execute(run, value, self._settings.store)
+            ended = outcome = await execute(run, value, run.journal or self._settings.store)
         except BaseException as error:
             ended = error
             raise
@@ -231,6 +296,8 @@ class Runner(Generic[_X]):
             return outcome
         finally:
             self._forget(run)
+            if run.journal is not None:
+                run.journal.close()
             if ended is not None:
                 _tell_ended(run, started, ended)
             with suppress(ValueError):  # closed unfinished, from some other context
@@ -264,12 +331,28 @@ class Runner(Generic[_X]):
             borrowed = lent.get()
             run.places = borrowed if borrowed is not None and borrowed.top is settings.places else settings.places
             run.limit = settings.max_concurrency or run.limit
-        if settings.interceptors:
-            around = state.compiled.get(graph)
-            if around is None:
-                around = state.compiled[graph] = Around(settings.interceptors, absorbs=graph.atlas.absorbs)
-            run.around = around
+        placed_stages = None if settings.engine is None else self._placed(settings.engine, graph)
+        run.elsewhere = placed_stages
+        if settings.interceptors or settings.durability is not None or placed_stages is not None:
+            run.around = state.compiled.get(graph) or self._compiled(graph, placed_stages)
         return run
+
+    def _compiled(self, graph: AnyGraph, placed_stages: Placed | None) -> Wrapping | None:
+        settings = self._settings
+        around: Wrapping | None = placed_stages
+        if settings.interceptors:
+            around = Around(settings.interceptors, absorbs=graph.atlas.absorbs, inside=placed_stages)
+        if settings.durability is not None:
+            around = settings.durability.recording(graph, around)
+        if around is not None:
+            self._state.compiled[graph] = around
+        return around
+
+    def _placed(self, engine: Engine, graph: AnyGraph) -> Placed:
+        found = self._state.placed.get(graph)
+        if found is None:
+            found = self._state.placed[graph] = placed(engine, graph)
+        return found
 
 
 _NO_CONTEXT = PipelineContext()
@@ -313,15 +396,15 @@ def _graph_of(pipeline: object) -> AnyGraph:
 class _Config:
     """Configuration of a run over that of its runner, key by key."""
 
-    __slots__ = ("_first", "_second")
+    __slots__ = ("providers",)
 
-    def __init__(self, first: ConfigProvider, second: ConfigProvider) -> None:
-        self._first = first
-        self._second = second
+    def __init__(self, *providers: ConfigProvider) -> None:
+        self.providers = providers  # by this name stageflow.config finds where a value comes from
 
     def get(self, key: str, default: object = None) -> object:
-        found = self._first.get(key, _ABSENT)
-        return self._second.get(key, default) if found is _ABSENT else found
+        first, second = self.providers
+        found = first.get(key, _ABSENT)
+        return second.get(key, default) if found is _ABSENT else found
 
 
 _ABSENT = object()
@@ -335,5 +418,4 @@ def _over(first: ConfigProvider | None, second: ConfigProvider | None) -> Config
 
 _DEFAULT: Runner[Never] = Runner()
 
-
-drive_with(_DEFAULT.drive)
+drive: Driver = _DEFAULT.drive

@@ -264,6 +264,13 @@ def test_the_command_refuses_what_it_cannot_survey_with_one_line(tree: Path, nam
     assert ended.stderr == f"survey: {tree / name} {line}\n"
 
 
+def test_the_command_writes_how_its_run_went_to_a_page(tree: Path, tmp_path: Path) -> None:
+    page = tmp_path / "run.html"
+    ended = run("-m", "examples.survey", str(tree), "--report", str(page))
+    assert ended.returncode == 0, ended.stderr
+    assert '"status":"completed"' in page.read_text(encoding="utf-8")
+
+
 def test_the_command_refuses_a_form_that_there_is_not() -> None:
     ended = run("-m", "examples.survey", "stageflow", "--format", "yaml")
     assert ended.returncode == 2

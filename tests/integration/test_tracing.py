@@ -59,6 +59,7 @@ from stageflow.interceptors.correlation import CorrelationInterceptor
 from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.logging import RunFilter
 from stageflow.observability.propagation import carrier, continued
+from stageflow.stores import MemoryRunStore
 from tests.documents import blocks_of
 from tests.receiving import metrics_in, receiving, requests_to, spans_in
 
@@ -238,6 +239,28 @@ async def test_what_did_not_run_is_linked_to_by_nobody(spans: Spans) -> None:
     await Runner().using(spans.tracing).run(first | absent | lift(repr), "x")
     assert {span.name for span in spans.all if "stageflow.stage.name" in attributes_of(span)} == {"first", "repr"}
     assert links_of(spans.one("repr")) == set()
+
+
+async def test_a_run_that_goes_on_is_linked_to_what_it_was_before_in_the_same_trace(spans: Spans) -> None:
+    broken = [True]
+
+    @lift
+    def fragile(text: str) -> str:
+        if broken:
+            raise ValueError("not yet")
+        return text
+
+    runner = Runner(store=MemoryRunStore()).using(spans.tracing)
+    ids = CorrelationIds(trace_id=TRACE)
+    failed = await runner.run(fragile, "x", context=PipelineContext(correlation=ids))
+    broken.clear()
+    await runner.resume(fragile, failed.report.run_id)
+    await runner.resume(fragile, failed.report.run_id)  # it has completed: nothing runs, and nothing is traced
+    before, after = [span for span in spans.all if "stageflow.run.id" in attributes_of(span)]
+    assert links_of(before) == set()
+    assert links_of(after) == {id_of(before)}
+    assert attributes_of(after)["stageflow.run.id"] == attributes_of(before)["stageflow.run.id"]
+    assert {span.context.trace_id for span in (before, after) if span.context} == {int(TRACE, 16)}
 
 
 class LostStore:

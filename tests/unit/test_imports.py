@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,34 @@ def test_neither_importing_nor_running_loads_an_extra(code) -> None:
     roots = {name.partition(".")[0] for name in loaded_after(code)}
     assert "stageflow" in roots
     assert roots.isdisjoint(EXTRAS)
+
+
+def test_importing_loads_next_to_nothing_and_a_name_what_it_needs() -> None:
+    def own(code: str) -> set[str]:
+        return {name for name in loaded_after(code) if name.startswith("stageflow.")}
+
+    run = "from stageflow.pipeline.functions import lift\nasyncio.run(lift(len).run(''))"
+    assert own("import stageflow") == {"stageflow.graph", "stageflow.graph.above"}
+    assert "stageflow.interceptors.retry" not in own("from stageflow import Pipeline, Stage, StageOutput")
+    assert "stageflow.running.runner" in own(f"import asyncio\n{run}")
+
+
+def test_what_a_checker_sees_and_what_is_imported_late_are_the_same() -> None:
+    tree = ast.parse(Path(stageflow.__file__).read_text(encoding="utf-8"))
+    seen = {
+        alias.name: str(node.module)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("stageflow.")
+        for alias in node.names
+    }
+    late = {**stageflow._MODULES, "give": "stageflow.graph.above"}
+    assert late == seen
+    assert set(stageflow.__all__) == set(stageflow._MODULES)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'stageflow' has no attribute 'Pipelin'"):
+        stageflow.Pipelin  # noqa: B018
 
 
 def test_importing_loads_no_test_tool_of_its_own() -> None:

@@ -40,6 +40,7 @@ from stageflow.events.taxonomy import (
     RunCompleted,
     RunCreated,
     RunFailed,
+    RunResumed,
     RunStarted,
     StageCancelled,
     StageCompleted,
@@ -93,7 +94,7 @@ async def told(pipeline: Stage[int, object, StageError]) -> list[LifecycleEvent 
 def shown(record: LifecycleEvent | StageEvent) -> str:
     """What a sink would write: a match that both checkers know to be exhaustive."""
     match record:
-        case RunCreated(pipeline=name) | RunStarted(pipeline=name):
+        case RunCreated(pipeline=name) | RunStarted(pipeline=name) | RunResumed(pipeline=name):
             return f"{type(record).__name__} {name}"
         case RunCompleted(status=status, reason=reason):
             return f"RunCompleted {status.value} {reason}".rstrip()

@@ -1,0 +1,1 @@
+"""The command line: ``stageflow run`` and its like. Needs typer and rich."""

@@ -1,0 +1,72 @@
+"""The store that ``--store`` stands for, and runs in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+from uuid import UUID
+
+from stageflow.cli.exit_codes import CommandError, ExitCode
+from stageflow.errors import RunStoreError
+from stageflow.ports import RunRecord
+from stageflow.stores import PostgresRunStore, SqliteRunStore
+
+Store: TypeAlias = "SqliteRunStore | PostgresRunStore"
+_LOOKED_AT = 1000  # runs among which the start of an id is looked for
+
+
+def store_at(where: str, *, make: bool = False) -> Store:
+    """The store at a place: a file, or a PostgreSQL server's ``postgresql://`` address.
+
+    Args:
+        where: the place.
+        make: whether a file is made where there is none.
+
+    Raises:
+        CommandError: there is no such file.
+    """
+    if where.startswith(("postgresql://", "postgres://")):
+        return PostgresRunStore(where)
+    if not make and not Path(where).exists():
+        raise CommandError(f"There is no store at {where}. Give the file that a run was started with: --store FILE.")
+    if not Path(where).absolute().parent.is_dir():
+        raise CommandError(f"The store {where} cannot be made: there is no folder {Path(where).parent}.")
+    return SqliteRunStore(where)
+
+
+@asynccontextmanager
+async def opened(where: str) -> AsyncGenerator[Store]:
+    """The store at a place, closed in the end.
+
+    Raises:
+        CommandError: there is none, or it cannot be read.
+    """
+    store = store_at(where)
+    try:
+        yield store
+    except RunStoreError as error:
+        raise CommandError(f"The store {where} cannot be used: {error}", ExitCode.STORE) from error
+    finally:
+        await store.aclose()
+
+
+async def run_of(store: Store, given: str) -> RunRecord:
+    """The run of an id, or of the start of one.
+
+    Raises:
+        CommandError: there is none, or there are several.
+    """
+    try:
+        found = await store.get_run(UUID(given))
+    except ValueError:
+        page = await store.runs(limit=_LOOKED_AT)
+        matching = [run for run in page.runs if str(run.run_id).startswith(given.lower())]
+        if len(matching) > 1:
+            ids = ", ".join(str(run.run_id) for run in matching[:3])
+            raise CommandError(f"{len(matching)} runs begin with {given!r}: {ids}... Give more of the id.") from None
+        found = matching[0] if matching else None
+    if found is None:
+        raise CommandError(f"There is no run {given!r} in {store!r}. `stageflow runs` lists them.")
+    return found

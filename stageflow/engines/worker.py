@@ -1,0 +1,109 @@
+"""A worker's thread: answers calls one at a time on a loop of its own, and lets others interrupt it."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import threading
+from collections import deque
+from contextvars import copy_context
+from typing import Final, final
+
+from stageflow.engines.answers import raised
+from stageflow.engines.performing import perform
+from stageflow.graph.errors import defect
+from stageflow.ports import StageCall
+
+LOST: Final = "the worker that ran it was lost: killed, or out of memory."
+
+
+def answer(call: StageCall, token: str = "") -> bytes:
+    """Answers a call in this thread, by `perform`. For workers that run plain functions.
+
+    Args:
+        call: what to run.
+        token: what `interrupt` calls it; unique for each start.
+    """
+    runner = _thread.runner()
+    try:
+        return runner.run(_alone(call, token), context=copy_context())
+    except (asyncio.CancelledError, KeyboardInterrupt) as error:
+        return raised(defect(call.stage, error), ())
+
+
+def interrupt(token: str | None = None) -> bool:
+    """Interrupts the body of this start in this process, or of every one; says whether there was any.
+
+    A body that waits is cancelled. One that computes has `CancelledError` raised in its Python code; a call into C
+    cannot be interrupted. One that has not begun will not, and one that was interrupted is not a second time.
+    """
+    if token is not None:
+        _NEVER.append(token)
+    found = [body for name, body in tuple(_RUNNING.items()) if token in {None, name}]
+    for body in found:
+        body.interrupt()
+    return bool(found)
+
+
+@final
+class _Body:
+    """A body that is running."""
+
+    __slots__ = ("_interrupted", "_loop", "_task", "_thread")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._thread = threading.get_ident()
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        if self._interrupted:  # a second time would break its cleanup
+            return
+        self._interrupted = True
+        if self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        if asyncio.current_task(self._loop) is not None:  # it computes, and the loop cannot tell it
+            _raise_in(self._thread, ctypes.py_object(asyncio.CancelledError))
+
+    def ended(self) -> None:
+        _raise_in(self._thread, None)  # takes back what was to be raised and came too late
+
+
+def _raise_in(thread: int, error: ctypes.py_object[type[BaseException]] | None) -> None:
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    raise_in(ctypes.c_ulong(thread), error)
+
+
+async def _alone(call: StageCall, token: str) -> bytes:
+    """Answers a call, and leaves nothing of it behind for the next."""
+    body = _RUNNING[token] = _Body()
+    try:
+        if token in _NEVER:
+            raise asyncio.CancelledError
+        return await perform(call)
+    finally:
+        del _RUNNING[token]
+        body.ended()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+@final
+class _Thread(threading.local):
+    """The loop of each thread, kept for the next call."""
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+
+    def runner(self) -> asyncio.Runner:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner
+
+
+_thread = _Thread()
+_RUNNING: dict[str, _Body] = {}  # what runs in this process, by token
+_NEVER: deque[str] = deque(maxlen=1_000)  # the starts that were interrupted lately, of which some may still come
