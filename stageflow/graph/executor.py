@@ -9,7 +9,7 @@ from returns.result import Failure, Result, Success
 from typing_extensions import Never, TypeVar, override
 
 from stageflow.context.pipeline import PipelineContext
-from stageflow.core.stage import Shape
+from stageflow.core.stage import Shape, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
 from stageflow.graph.above import given
 from stageflow.graph.build import laid_out
@@ -81,7 +81,7 @@ class UnifiedStageGraph(Generic[_I, _O, _E]):
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        return (graph_of, (self._shape,))
+        return (_again, (in_order(self._shape), self._shape))
 
 
 AnyGraph = UnifiedStageGraph[Never, object, StageError]
@@ -114,3 +114,7 @@ def graph_of(shape: Shape) -> AnyGraph:
     if isinstance(result, Failure):
         raise result.failure()
     return result.unwrap()
+
+
+def _again(_: object, shape: Shape) -> AnyGraph:
+    return graph_of(shape)

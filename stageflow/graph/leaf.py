@@ -92,11 +92,12 @@ def located(module: str, qualname: str) -> Leaf:
     found: object = import_module(module)
     for part in qualname.split("."):
         found = getattr(found, part)
+    kind = type(found).__name__
     shape = found.shape if isinstance(found, StageHandle) else found
     while isinstance(shape, Wrapped | Named):
         shape = shape.inner
     if not isinstance(shape, Leaf):
-        raise TypeError(f"{module}.{qualname} is no stage of one function by now: {found!r}.")
+        raise TypeError(f"{module}.{qualname} is no stage of one function by now: it is a {kind}.")
     return shape
 
 

@@ -17,7 +17,7 @@ from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.output import StageOutput, ok, skip
 from stageflow.core.output import cancel as cancelled
-from stageflow.core.stage import Shape, StageHandle, StageKind
+from stageflow.core.stage import Shape, StageHandle, StageKind, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
 from stageflow.graph.drawing import drawing
 from stageflow.graph.executor import UnifiedStageGraph, built, driver, graph_of
@@ -239,7 +239,11 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self._shape,))
+        return (_again, (type(self), in_order(self._shape), self._shape))
+
+
+def _again(kind: Callable[[Shape], StageHandle[object]], _: object, shape: Shape) -> StageHandle[object]:
+    return kind(shape)
 
 
 class Pipeline(Stage[_I, _O, _E]):
