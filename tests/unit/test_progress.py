@@ -206,6 +206,7 @@ async def test_runs_at_once_are_each_shown_and_the_screen_is_left_with_the_last(
 
     async with Runner(sink=screen.sink) as runner:
         runs = [asyncio.create_task(runner.run(waiting.named(f"run{at}"), at)) for at in range(12)]
+        await asyncio.sleep(0)  # they have begun
         await runner.run(looking(screen, seen), 1)
         gate.set()
         await asyncio.gather(*runs)
