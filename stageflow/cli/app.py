@@ -119,8 +119,8 @@ def resume(
     graph = graph_of(found(target), target)
     run_id = history.meant(run, None if runner is not None else store)
     decisions = (
-        *[Decision.repeat(stage) for stage in repeat or ()],
-        *[Decision.skip(stage, "skipped by hand") for stage in skip or ()],
+        *[Decision.of(stage).repeat() for stage in repeat or ()],
+        *[Decision.of(stage).skip("skipped by hand") for stage in skip or ()],
     )
     options = executing.Options(
         None if runner else store, runner, lease=lease, progress=progress, json=json, trace=traceback

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol
 from uuid import UUID
 
 from stageflow.cli.exit_codes import CommandError, ExitCode
 from stageflow.errors import RunStoreError
-from stageflow.ports import RunRecord
-from stageflow.stores import SqliteRunStore
+from stageflow.ports import DurableStore, RunRecord
+from stageflow.stores import RunArchive, SqliteRunStore
 
-if TYPE_CHECKING:
-    from stageflow.stores import PostgresRunStore
-
-Store: TypeAlias = "SqliteRunStore | PostgresRunStore"
 _LOOKED_AT = 1000  # runs among which the start of an id is looked for
+
+
+class Store(DurableStore, RunArchive, Protocol):
+    """A store as the command line needs it: of runs that can be listed, resumed and closed."""
+
+    async def aclose(self) -> None:
+        """Closes it."""
 
 
 def store_at(where: str, *, make: bool = False) -> Store:
@@ -41,7 +44,7 @@ def store_at(where: str, *, make: bool = False) -> Store:
 
 def _on_server(dsn: str) -> Store:
     try:
-        from stageflow.stores import PostgresRunStore  # noqa: PLC0415  (the extra `cli` does without its driver)
+        from stageflow.stores import PostgresRunStore  # noqa: PLC0415  (it needs an extra that few have)
     except ImportError as error:
         raise CommandError(str(error)) from error
     return PostgresRunStore(dsn)
