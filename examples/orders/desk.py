@@ -71,7 +71,8 @@ class OrderDesk:
             return await self._runner.resume(place_order, order_id)
         except EffectsUnknownError:
             receipt = await self._payments.find(order_id)
-            decision = Decision.repeat(charge) if receipt is None else Decision.gave(charge, receipt)
+            asked = Decision.of(charge)
+            decision = asked.repeat() if receipt is None else asked.gave(receipt)
             return await self._runner.resume(place_order, order_id, decisions=[decision])
 
     async def status(self, order_id: UUID) -> str | None:
