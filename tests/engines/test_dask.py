@@ -34,10 +34,8 @@ async def test_a_stage_runs_where_the_resources_are_that_it_asks_for(client) -> 
     outcome = await runner.run(on_gpu.each(), [0] * 10)
     assert isinstance(outcome, Completed)
     assert len(set(outcome.value)) == 1
-    pids = await client.run(os.getpid)
-    infos = (await client.scheduler.identity(n_workers=-1))["workers"]
-    with_gpu = [address for address, info in infos.items() if info.get("resources")]
-    assert [pids[address] for address in with_gpu] == [outcome.value[0]]
+    workers = await client.run(lambda dask_worker: (os.getpid(), dict(dask_worker.state.total_resources)))
+    assert [pid for pid, resources in workers.values() if resources] == [outcome.value[0]]
 
 
 async def test_a_stage_whose_worker_is_not_there_waits_for_it_until_its_timeout(client) -> None:
