@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -18,13 +17,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.integration.bank import Bank, open_bank
+from tests.receiving import receiving, requests_to, spans_in
 
 httpx = pytest.importorskip("httpx", reason="the dev extra has what the example needs")
 pytest.importorskip("fastapi", reason="the dev extra has what the example needs")
 pytest.importorskip("uvicorn", reason="the dev extra has what the example needs")
 
 ROOT = Path(__file__).parents[2]
-RECEIVER = Path(__file__).with_name("otlp_receiver.py")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 TEA = {"customer": "ada", "lines": [{"article": "teapot", "quantity": 1}, {"article": "cup", "quantity": 6}]}
@@ -101,32 +100,6 @@ def running(database: object, bank: Bank, **environment: str) -> Iterator[Servic
     finally:
         if service.process.poll() is None:
             service.end()
-
-
-@contextmanager
-def receiver() -> Iterator[subprocess.Popen[str]]:
-    """Somebody who collects traces."""
-    started = subprocess.Popen(
-        [sys.executable, str(RECEIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.communicate()
-
-
-def spans_of(collecting: subprocess.Popen[str]) -> list[dict[str, str]]:
-    """All that it was sent."""
-    told, _ = collecting.communicate(timeout=60)
-    sent = [json.loads(line) for line in told.splitlines()]
-    return [
-        span
-        for request in sent
-        for resource in request["resourceSpans"]
-        for scope in resource["scopeSpans"]
-        for span in scope["spans"]
-    ]
 
 
 @pytest.fixture
@@ -256,13 +229,11 @@ def test_an_order_that_another_process_has_is_under_way(tmp_path, bank) -> None:
 def test_both_processes_of_a_killed_order_are_in_the_trace_of_its_request(tmp_path, bank) -> None:
     order_id, request_id, database = uuid4(), str(uuid4()), tmp_path / "orders.db"
     killed_as_it_charges(database, bank, order_id, traceparent=TRACEPARENT, **{"X-Request-ID": request_id})
-    with receiver() as collecting:
-        assert collecting.stdout is not None
-        endpoint = f"http://127.0.0.1:{int(collecting.stdout.readline())}"
-        with running(database, bank, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as again:
+    with receiving() as (port, collecting):
+        with running(database, bank, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}") as again:
             assert again.finished(order_id) == "completed"
             logged = again.end()
-        spans = spans_of(collecting)
+        spans = spans_in(requests_to(collecting)[0])
     of_order = [span for span in spans if span["name"].startswith("place_order")]
     names = {span["name"] for span in of_order}
     assert {"place_order", "place_order.confirm"} <= names
@@ -272,13 +243,11 @@ def test_both_processes_of_a_killed_order_are_in_the_trace_of_its_request(tmp_pa
 
 
 def test_the_span_of_an_order_is_a_child_of_its_requests(tmp_path, bank) -> None:
-    with receiver() as collecting:
-        assert collecting.stdout is not None
-        endpoint = f"http://127.0.0.1:{int(collecting.stdout.readline())}"
-        with running(tmp_path / "orders.db", bank, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as service:
+    with receiving() as (port, collecting):
+        with running(tmp_path / "orders.db", bank, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}") as service:
             assert service.put(uuid4(), traceparent=TRACEPARENT).status_code == 200
             service.end()
-        told = spans_of(collecting)
+        told = spans_in(requests_to(collecting)[0])
     spans, parents = {span["name"]: span for span in told}, {span["spanId"]: span for span in told}
     request, order = spans["PUT /orders/{order_id}"], spans["place_order"]
     assert (request["parentSpanId"], request["traceId"]) == (b64("00f067aa0ba902b7"), b64(TRACE))
