@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from stageflow import Completed, CorrelationIds, Failed, StageExecutionError
 from tests.integration.bank import Bank, open_bank
 from tests.receiving import receiving, requests_to, spans_in
 
@@ -208,6 +209,38 @@ def test_an_order_that_the_bank_never_heard_of_is_charged_after_the_restart(tmp_
         assert again.finished(order_id) == "completed"
     assert list(bank.charges) == [key]
     assert bank.sent == [key, key]
+
+
+async def test_an_order_whose_answer_from_the_bank_got_lost_is_charged_once_when_it_is_sent_again(tmp_path) -> None:
+    from examples.orders.desk import OrderDesk
+    from examples.orders.memory import MemoryPayments, MemoryStock
+    from examples.orders.words import Line, Order
+    from stageflow.stores import SqliteRunStore
+
+    class LosesAnAnswer:
+        def __init__(self) -> None:
+            self.bank, self.keys = MemoryPayments(), list[str]()
+
+        async def charge(self, order_id, cents, *, key):
+            receipt = await self.bank.charge(order_id, cents, key=key)
+            self.keys.append(key)
+            if len(self.keys) == 1:
+                raise ConnectionError("reset by peer")
+            return receipt
+
+        async def find(self, order_id, /):
+            return await self.bank.find(order_id)
+
+    payments, order_id = LosesAnAnswer(), uuid4()
+    order = Order("ada", (Line("cup", 1),))
+    async with OrderDesk(SqliteRunStore(tmp_path / "orders.db"), MemoryStock(), payments).opened() as desk:
+        first = await desk.place(order_id, order, CorrelationIds())
+        second = await desk.place(order_id, order, CorrelationIds())
+    assert isinstance(first, Failed)
+    assert isinstance(first.error, StageExecutionError)
+    assert isinstance(second, Completed)
+    assert second.value.receipt == "charge-1"
+    assert len(set(payments.keys)) == 1
 
 
 def test_an_order_that_another_process_has_is_under_way(tmp_path, bank) -> None:
