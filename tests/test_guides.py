@@ -64,9 +64,9 @@ def examples() -> Iterator[tuple[str, str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 found = doctest.DocTestParser().get_examples(ast.get_docstring(node) or "")
-                if found:
-                    at = getattr(node, "lineno", 0)
-                    yield f"{module(name)}_{at}", needed(tree, home, source := "".join(e.source for e in found)) + source
+                source = "".join(example.source for example in found)
+                if source:
+                    yield f"{module(name)}_{getattr(node, 'lineno', 0)}", needed(tree, home, source) + source
 
 
 def needed(tree: ast.Module, home: str, source: str) -> str:
@@ -78,8 +78,10 @@ def needed(tree: ast.Module, home: str, source: str) -> str:
             names = [alias for alias in node.names if (alias.asname or alias.name) in used]
             lines += [ast.unparse(type(node)(**{**vars(node), "names": names}))] if names else []
             known |= {alias.asname or alias.name for alias in names}
-    own = {getattr(n, "name", "") for n in tree.body} | {getattr(getattr(n, "target", None), "id", "") for n in tree.body}
-    own |= {getattr(target, "id", "") for n in tree.body if isinstance(n, ast.Assign) for target in n.targets}
+    own = {getattr(node, "name", "") for node in tree.body}
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        own |= {getattr(target, "id", "") for target in targets}
     lines += [f"from {home} import {name}" for name in sorted(used & own)]
     lines += [f"from stageflow import {name}" for name in sorted(used & {*stageflow.__all__} - own - known)]
     return "\n".join(lines) + "\n"
