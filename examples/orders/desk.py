@@ -71,7 +71,7 @@ class OrderDesk:
             return await self._runner.resume(place_order, order_id)
         except EffectsUnknownError:
             receipt = await self._payments.find(order_id)
-            decision = Decision.repeat(charge) if receipt is None else Decision.gave(charge, receipt)
+            decision = Decision.of(charge).repeat() if receipt is None else Decision.of(charge).gave(receipt)
             return await self._runner.resume(place_order, order_id, decisions=[decision])
 
     async def status(self, order_id: UUID) -> str | None:
