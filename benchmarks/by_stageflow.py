@@ -18,6 +18,7 @@ from stageflow import (
     Pipeline,
     Runner,
     Stage,
+    StageError,
     StageInputs,
     StageOutput,
     UnifiedStageGraph,
@@ -25,8 +26,6 @@ from stageflow import (
     ok,
     stage,
 )
-
-Wrapping = Callable[[Stage[object, int]], Stage[object, int]]
 
 
 class Counting:
@@ -60,12 +59,10 @@ class Hooked(BaseInterceptor[Never]):
 RUNNER = Runner(sink=Counting())
 
 
-def specs_of(graph: Graph, wrapping: Wrapping = lambda made: made) -> list[UnifiedStageSpec]:
+def specs_of(graph: Graph) -> list[UnifiedStageSpec]:
     """The stages of a graph, wired by names."""
     return [
-        UnifiedStageSpec(
-            f"s{number}", wrapping(_stage(graph, number)), None, tuple([f"s{parent}" for parent in parents])
-        )
+        UnifiedStageSpec(f"s{number}", _stage(graph, number), None, tuple([f"s{parent}" for parent in parents]))
         for number, parents in enumerate(graph.parents)
     ]
 
@@ -74,13 +71,13 @@ def built(specs: list[UnifiedStageSpec]) -> UnifiedStageGraph[object, object]:
     return Pipeline.from_specs(specs).build().unwrap()
 
 
-def run_of(graph: Graph, wrapping: Wrapping = lambda made: made) -> Run:
+def run_of(graph: Graph, *, runner: Runner[StageError] | Runner[Never] = RUNNER) -> Run:
     """The graph as a function of its input, which gives the sum of the sinks."""
-    pipeline = built(specs_of(graph, wrapping))
+    pipeline = built(specs_of(graph))
     sinks = [f"s{sink}" for sink in graph.sinks()]
 
     async def run(value: int) -> int:
-        outcome = await RUNNER.run(pipeline, value)
+        outcome = await runner.run(pipeline, value)
         assert isinstance(outcome, Completed), outcome
         outputs = outcome.report.outputs
         return sum([cast("int", outputs[sink]) for sink in sinks])

@@ -68,16 +68,18 @@ def cases() -> list[Case]:
     return [*plain, *[graph_case(graph.suspending(), "1.2") for graph in GRAPHS], concurrent_case(), each_case()]
 
 
-async def timed(go: Go, repeat: int) -> float:
+async def timed(go: Go, repeat: int, clock: Callable[[], float]) -> float:
     """Seconds that one takes, on average."""
     gc.collect()
-    began = time.perf_counter()
+    began = clock()
     for _ in range(repeat):
         await go()
-    return (time.perf_counter() - began) / repeat
+    return (clock() - began) / repeat
 
 
-async def turns(sides: list[Go], units: int, rounds: int) -> list[list[float]]:
+async def turns(
+    sides: list[Go], units: int, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> list[list[float]]:
     """Microseconds a unit of each side, in each round."""
     repeat = max(1, 10_000 // units)
     for go in sides:
@@ -86,7 +88,7 @@ async def turns(sides: list[Go], units: int, rounds: int) -> list[list[float]]:
     for number in range(rounds):
         order = range(len(sides)) if number % 2 == 0 else reversed(range(len(sides)))
         for side in order:
-            taken[side].append(await timed(sides[side], repeat) / units * 1e6)
+            taken[side].append(await timed(sides[side], repeat, clock) / units * 1e6)
     return taken
 
 
@@ -125,39 +127,6 @@ async def show_ratios(every: list[Case], rounds: int) -> None:
     show("A stage (or item), beside one asyncio task per stage in a TaskGroup", heads, rows)
 
 
-def interceptor_runs() -> dict[str, by_hand.Run]:
-    def five(made):
-        for _ in range(5):
-            made = made.using(by_stageflow.Around())
-        return made
-
-    return {
-        "none": by_stageflow.run_of(GRAPHS[0]),
-        "one around, which does nothing": by_stageflow.run_of(
-            GRAPHS[0], lambda made: made.using(by_stageflow.Around())
-        ),
-        "five of them": by_stageflow.run_of(GRAPHS[0], five),
-        "one whose hooks are not overridden": by_stageflow.run_of(
-            GRAPHS[0], lambda made: made.using(by_stageflow.Hooked())
-        ),
-    }
-
-
-async def show_interceptors(rounds: int) -> None:
-    runs = interceptor_runs()
-    sides: list[Go] = [lambda run=run: run(INPUT) for run in runs.values()]
-    taken = await turns(sides, len(GRAPHS[0].parents), rounds)
-    rows = [
-        (
-            name,
-            f"{statistics.median(one):.2f}",
-            f"{statistics.median([a - b for a, b in zip(one, taken[0], strict=True)]):+.2f}",
-        )
-        for name, one in zip(runs, taken, strict=True)
-    ]
-    show(f"Interceptors around each stage of a {GRAPHS[0].name}", ("", "us a stage", "added"), rows)
-
-
 def show_building(sizes: tuple[int, ...]) -> None:
     rows: list[tuple[str, ...]] = []
     for size in sizes:
@@ -193,15 +162,11 @@ async def main() -> None:
     options = parser.parse_args()
     every = cases()
     await check(every)
-    wrapped = {name: await run(INPUT) for name, run in interceptor_runs().items()}
-    if set(wrapped.values()) != {GRAPHS[0].answer(INPUT)}:
-        raise AssertionError(f"interceptors change the answer: {wrapped}")
     if options.quick:
-        print(f"{len(every)} graphs and {len(wrapped)} stacks of interceptors: the answers are right")
+        print(f"{len(every)} cases: the answers are right")
         return
     print(f"Python {platform.python_version()}, medians of {options.rounds} rounds")
     await show_ratios(every, options.rounds)
-    await show_interceptors(options.rounds)
     show_building((1_000, 10_000))
 
 

@@ -129,15 +129,6 @@ def graphviz() -> Callable[[str], DotGraph]:
 # What the library does not do yet, each with its reason; strict, so that who mends one has to take it off the list.
 KNOWN_GAPS = {
     "test_the_core_is_within_its_budget": "the core has more than twice the lines that the design allows",
-    "five_hundred_deep_cross_a_pickle": "pickle recurses, so what nests deeper than Python's stack does not pickle",
-    "test_a_long_pipeline_crosses_a_pickle": "pickle recurses, so a pipe of thousands does not pickle",
-    "test_composites_nest_five_hundred_deep[branches]": "the label of nested branches recurses",
-    "cancelled_too[branches]": "the label of nested branches recurses",
-    "comes_out[branches]": "the label of nested branches recurses",
-    "run_by_twice_as_many_calls[nested: branches]": "the label of nested branches recurses",
-    "built_by_twice_as_many_calls[nested: recover]": "the label of a composite walks what it is made of",
-    "built_by_twice_as_many_calls[nested: optional]": "the label of a composite walks what it is made of",
-    "built_by_twice_as_many_calls[nested: pipelines of handles]": "the label of a composite walks what it is made of",
 }
 
 

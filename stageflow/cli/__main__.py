@@ -22,7 +22,7 @@ def main() -> None:
     from stageflow.cli.exit_codes import CommandError, ExitCode  # noqa: PLC0415
 
     try:
-        app()
+        app(prog_name="stageflow")
     except CommandError as error:
         if "--json" in sys.argv:
             print(json_text({"error": str(error), "code": int(error.code)}))

@@ -20,7 +20,7 @@ from stageflow.views import to_dot, to_mermaid, to_tree
 
 CODES = "Exit codes: " + ", ".join(f"{code.value} {code.name.lower()}" for code in ExitCode) + "."
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="stageflow",
     help="Runs, checks, draws and resumes pipelines.",
     epilog=CODES,
@@ -119,8 +119,8 @@ def resume(
     graph = graph_of(found(target), target)
     run_id = history.meant(run, None if runner is not None else store)
     decisions = (
-        *[Decision.repeat(stage) for stage in repeat or ()],
-        *[Decision.skip(stage, "skipped by hand") for stage in skip or ()],
+        *[Decision.of(stage).repeat() for stage in repeat or ()],
+        *[Decision.of(stage).skip("skipped by hand") for stage in skip or ()],
     )
     options = executing.Options(
         None if runner else store, runner, lease=lease, progress=progress, json=json, trace=traceback

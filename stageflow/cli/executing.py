@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from inspect import isroutine
 from typing import Literal, TypeAlias, cast
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from stageflow.cli.loading import parted, summary, thing
 from stageflow.cli.showing import show_outcome, tell
 from stageflow.cli.stopping import Interrupts
 from stageflow.cli.stores import store_at
+from stageflow.core.output import StageEvent
 from stageflow.errors import (
     CodecError,
     EffectsUnknownError,
@@ -68,7 +70,7 @@ def run(graph: AnyGraph, value: object, options: Options) -> ExitCode:
 
     async def running(runner: AnyRunner, stop: Interrupts, sink: ProgressSink | None) -> Outcome:
         handle = runner.start(cast("UnifiedStageGraph[object, object, StageError]", graph), value)
-        watching = asyncio.create_task(_watched(handle, sink)) if sink is not None and options.runner else None
+        watching = _watching(handle, sink) if sink is not None and options.runner else None
         with stop.stopping(lambda: handle.cancel("interrupted by Ctrl-C"), _left):
             outcome = await handle
         if watching is not None:
@@ -140,7 +142,7 @@ def _given(options: Options) -> AnyRunner:
     if (options.store, options.policy, options.deadline, options.concurrency) != (None, "cancel", None, None):
         raise CommandError("--runner has a store, a policy and limits of its own: leave out the options for these.")
     found = thing(*parted(target))
-    if callable(found):
+    if isroutine(found):
         try:
             found = cast("Callable[[], object]", found)()
         except Exception as error:
@@ -150,9 +152,13 @@ def _given(options: Options) -> AnyRunner:
     return cast("AnyRunner", found)
 
 
-async def _watched(handle: RunHandle[object, StageError], sink: ProgressSink) -> None:
+def _watching(handle: RunHandle[object, StageError], sink: ProgressSink) -> asyncio.Task[None]:
     """Shows the events of a run whose runner has a sink of its own."""
-    async for event in handle.events():
+    return asyncio.create_task(_watched(handle.events(), sink))
+
+
+async def _watched(events: AsyncIterator[StageEvent], sink: ProgressSink) -> None:
+    async for event in events:
         if event.type in LAST:
             await sink.emit(type=event.type, data=event.data)
         else:

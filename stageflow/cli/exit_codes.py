@@ -39,4 +39,4 @@ class CommandError(Exception):
 
     def __init__(self, text: str, code: ExitCode = ExitCode.USAGE) -> None:
         super().__init__(text)
-        self.code = code
+        self.code: ExitCode = code

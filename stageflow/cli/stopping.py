@@ -20,7 +20,7 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
 
     @contextmanager
     def stopping(self, cancel: Callable[[], object], leave: Callable[[], object]) -> Generator[None]:

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 from uuid import UUID
 
 from stageflow.cli.exit_codes import CommandError, ExitCode
 from stageflow.errors import RunStoreError
-from stageflow.ports import RunRecord
-from stageflow.stores import PostgresRunStore, SqliteRunStore
+from stageflow.ports import DurableStore, RunRecord
+from stageflow.stores import RunArchive, SqliteRunStore
 
-Store: TypeAlias = "SqliteRunStore | PostgresRunStore"
 _LOOKED_AT = 1000  # runs among which the start of an id is looked for
+
+
+class Store(DurableStore, RunArchive, Protocol):
+    """A store as the command line needs it: of runs that can be listed, resumed and closed."""
+
+    async def aclose(self) -> None:
+        """Closes it."""
 
 
 def store_at(where: str, *, make: bool = False) -> Store:
@@ -28,6 +34,8 @@ def store_at(where: str, *, make: bool = False) -> Store:
         CommandError: there is no such file.
     """
     if where.startswith(("postgresql://", "postgres://")):
+        from stageflow.stores import PostgresRunStore  # noqa: PLC0415  (it needs an extra that few have)
+
         return PostgresRunStore(where)
     if not make and not Path(where).exists():
         raise CommandError(f"There is no store at {where}. Give the file that a run was started with: --store FILE.")

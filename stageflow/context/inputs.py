@@ -66,11 +66,12 @@ class StageInputs(Generic[_V]):
         """Which try this is, from 1."""
         return self._attempt
 
-    def next_attempt(self, error: StageError | None = None) -> StageInputs[_V]:
+    def next_attempt(self, error: StageError | None = None, *, waited: float = 0.0) -> StageInputs[_V]:
         """The same inputs for another try: what a retrying interceptor passes on. The engine counts and tells.
 
         Args:
-            error: what the former try failed with, for the event.
+            error: what the former try failed with, for the event and the report.
+            waited: seconds since then, which the report does not count as that try's.
         """
         again: StageInputs[_V] = StageInputs(self._value, ports=self._ports)
         again._attempt = self._attempt + 1

@@ -125,8 +125,6 @@ def _with(provided: dict[AnyPortKey, object]) -> StagePorts:
 
 def missing_port(key: AnyPortKey, stage: str = "") -> str:
     """The text that says what to provide, and where."""
-    who = f'Stage "{stage}" requires' if stage else "A stage asked for"
-    return (
-        f'{who} the port "{key.name}", which was not provided. '
-        f"Give PipelineContext or Runner ports=StagePorts().provide(<PortKey {key.name!r}>, ...)."
-    )
+    port = f'the port "{key.name}"'
+    said = f'Stage "{stage}" requires {port}, which was not provided.' if stage else f"Nobody provided {port}."
+    return f"{said} Give PipelineContext or Runner ports=StagePorts().provide(<PortKey {key.name!r}>, ...)."

@@ -194,7 +194,9 @@ def ok(
 # Every stage of every run makes a Success: made past its two __init__s, as unpickling does, it costs a third.
 _OK, _new = StageStatus.OK, object.__new__
 _fill = cast("Callable[[object, object], None]", BaseContainer.__dict__["_inner_value"].__set__)
-held_by = cast("Callable[[Result[object, object]], object]", BaseContainer.__dict__["_inner_value"].__get__)
+held_by: Callable[[Result[object, object]], object] = cast(
+    "Callable[[Result[object, object]], object]", BaseContainer.__dict__["_inner_value"].__get__
+)
 
 
 def skip(reason: str) -> Result[StageOutput[Never], Never]:

@@ -26,6 +26,8 @@ class StageResult:
         artifacts: what it made beside its data.
         events: what happened meanwhile, in its own words.
         data: what it gave, where it was OK.
+        tries: its attempts before the last, each with status RETRY, its number as ``attempts``, its time and its error.
+            An attempt has no error where it did not fail itself: what is around it was tried again.
     """
 
     name: str
@@ -39,3 +41,4 @@ class StageResult:
     artifacts: tuple[StageArtifact, ...] = ()
     events: tuple[StageEvent, ...] = ()
     data: object = None
+    tries: tuple[StageResult, ...] = ()

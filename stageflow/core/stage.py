@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Generic
+from typing import Generic, cast
 
 from typing_extensions import TypeVar, override
 
@@ -31,15 +31,76 @@ class StageStatus(StrEnum):
     RETRY = "retry"
 
 
-class Shape:
-    """How stages are put together, as data: the base of what a graph is built from."""
+class Part:
+    """A part of how stages are put together."""
 
     __slots__ = ()
 
+    def made_of(self) -> tuple[Part, ...]:
+        """The parts that it is made of itself, without those inside them: whichever of its fields are parts."""
+        names: tuple[str, ...] = type(self).__slots__
+        values: list[object] = [getattr(self, name) for name in names]
+        for value in tuple(values):
+            if isinstance(value, tuple):
+                values += cast("tuple[object, ...]", value)
+        return tuple([value for value in values if isinstance(value, Part)])
+
+
+class Shape(Part):
+    """How stages are put together, as data: the base of what a graph is built from."""
+
+    __slots__ = ("_label",)
+    _label: str
+
     @property
     def label(self) -> str:
-        """The name that the report and the error texts use."""
-        raise NotImplementedError
+        """The name that the report and the error texts use; put together when first asked for, at any depth."""
+        try:
+            return self._label
+        except AttributeError:
+            return _labelled(self)
+
+    def called_after(self) -> tuple[Shape, ...]:
+        """The shapes whose labels its own is made of."""
+        return ()
+
+    def called(self, *labels: str) -> str:
+        """Its label, of the labels of what it is `called_after`; the first of them where it is called as that is."""
+        if not labels:
+            raise NotImplementedError
+        return labels[0]
+
+
+def in_order(part: Part) -> tuple[Part, ...]:
+    """A part, last, and all that it is made of, each once and after what it is made of itself.
+
+    What is pickled in that order is pickled without recursion: all that a part refers to is known by then.
+    """
+    order: list[Part] = []
+    seen: set[int] = set()
+    unseen: list[tuple[Part, bool]] = [(part, False)]
+    while unseen:
+        current, complete = unseen.pop()
+        if complete:
+            order.append(current)
+        elif id(current) not in seen:
+            seen.add(id(current))
+            unseen.append((current, True))
+            unseen += [(inner, False) for inner in reversed(current.made_of())]
+    return tuple(order)
+
+
+def _labelled(shape: Shape) -> str:
+    unseen = [shape]
+    while unseen:
+        current = unseen[-1]
+        after = current.called_after()
+        missing = [one for one in after if type(one).label is Shape.label and not hasattr(one, "_label")]
+        if missing:
+            unseen += missing
+        else:
+            object.__setattr__(unseen.pop(), "_label", current.called(*[one.label for one in after]))
+    return shape.label
 
 
 class StageHandle(Generic[_O]):

@@ -76,6 +76,6 @@ def _ask(stages: tuple[str, ...]) -> str:
     names = ", ".join(f'"{stage}"' for stage in stages)
     return (
         f'{names}: started and not ended when the process died, and must not run twice (effects="once"). Find out '
-        f'whether the effect happened, and say so: resume(..., decisions=[Decision.repeat("{stages[0]}")]), or '
+        f'whether the effect happened, and say so: resume(..., decisions=[Decision.of("{stages[0]}").repeat()]), or '
         ".skip(...), or .gave(...). The idempotency key of a repeat is that of the attempt that was cut off."
     )

@@ -86,13 +86,13 @@ class JournaledRuns:
         except BaseException:
             await held.release()
             raise
-        memory = RunMemory(recorded, over=False)
+        memory = _memory(chart, recorded, over=False)
         run.journal = RunJournal(run, chart, self._means, record.metadata, held=held, memory=memory)
         return Reopened(value, over=False)
 
     async def _over(self, run: Run, record: RunRecord, value: object) -> Reopened:
         chart = _recording(run).chart
-        memory = RunMemory(await self._recorded(run, chart), over=True)
+        memory = _memory(chart, await self._recorded(run, chart), over=True)
         run.journal = RunJournal(run, chart, self._means, record.metadata, memory=memory)
         run.teller = None
         return Reopened(value, over=True)
@@ -131,6 +131,11 @@ def _recording(run: Run) -> Recording:
     if not isinstance(run.around, Recording):
         raise TypeError(f"A durable run is recorded by a Recording, and this one has {run.around!r}.")
     return run.around
+
+
+def _memory(chart: Chart, recorded: dict[str, Recalled], *, over: bool) -> RunMemory:
+    once = [path for path in recorded if (cell := chart.found(path)) is not None and cell.once]
+    return RunMemory(recorded, frozenset(once), over=over)
 
 
 def _check_unchanged(record: RunRecord, graph: AnyGraph, now: Description) -> None:

@@ -17,15 +17,19 @@ from stageflow.graph.shape import Given
 class RunMemory:
     """What is recorded of a run; each record is handed out once, so that what is tried again as a whole runs again.
 
+    Only what a stage gave that must not run twice stands for the rest of the run.
+
     Args:
         recorded: what is recorded, by path.
+        lasting: the paths of the stages that must not run twice.
         over: whether the run had completed, so that nothing is to run.
     """
 
-    __slots__ = ("_over", "_recorded", "_sealing")
+    __slots__ = ("_lasting", "_over", "_recorded", "_sealing")
 
-    def __init__(self, recorded: dict[str, Recalled], *, over: bool) -> None:
+    def __init__(self, recorded: dict[str, Recalled], lasting: frozenset[str], *, over: bool) -> None:
         self._recorded = recorded
+        self._lasting = lasting
         self._over = over
         self._sealing = 0
 
@@ -40,6 +44,8 @@ class RunMemory:
         path = path_of(ledger, slot)
         found = None if path is None else self._recorded.pop(path, None)
         if found is not None and (found.reused or self._sealing):
+            if path in self._lasting:
+                self._recorded[path] = found
             return found
         if self._over and ledger.kind(slot) is not None and not self._sealing:
             raise ResumeError(

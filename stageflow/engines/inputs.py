@@ -55,7 +55,7 @@ class SentInputs(StageInputs[object]):
         self._reads = reads
 
     @override
-    def next_attempt(self, error: object = None) -> StageInputs[object]:
+    def next_attempt(self, error: object = None, *, waited: float = 0.0) -> StageInputs[object]:
         raise StageExecutionError(
             "A stage that runs on a worker cannot start an attempt: retry it with .using(RetryInterceptor(...))."
         )

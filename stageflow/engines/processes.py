@@ -16,13 +16,17 @@ from typing import final
 
 from typing_extensions import override
 
-from stageflow.engines.worker import LOST, answer, interrupt
+from stageflow.engines.worker import LOST, answer_on, interrupt
 from stageflow.errors import WorkerLostError
 from stageflow.ports import EngineCapabilities, StageCall
 
 _CAPABILITIES = EngineCapabilities(interrupts_running=True, survives_worker_loss=True, remote=True)
 _INTERRUPT = getattr(signal, "SIGUSR1", None)  # none on Windows, where a body is killed at once
 _AGAIN = 0.05  # seconds
+_UNSTARTABLE = (
+    "a worker process ended before it could do anything; what it printed says why. Processes import the main script: "
+    'it needs to be a file, with if __name__ == "__main__": around what it runs.'
+)
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -67,11 +71,14 @@ class ProcessEngine:
         """Answers the call on a process that has nothing else to do."""
         async with self._places:
             while not self._closed:
-                worker = self._idle.pop() if self._idle else _Worker(self._context, self._grace)
+                known = bool(self._idle)
+                worker = self._idle.pop() if known else _Worker(self._context, self._grace)
                 try:
                     ending = await worker.started(call)
-                except BrokenProcessPool:  # it ended while it had nothing to do
+                except BrokenProcessPool as error:
                     worker.lost = True
+                    if not known:  # else it ended while it had nothing to do, and another takes its place
+                        raise WorkerLostError(_UNSTARTABLE) from error
                 else:
                     return await worker.ended(ending)
                 finally:
@@ -110,7 +117,7 @@ class _Worker:
         if self._pid is None:
             begun = await asyncio.to_thread(self._executor.submit, os.getpid)
             self._pid = await asyncio.wrap_future(begun)
-        return asyncio.wrap_future(self._executor.submit(answer, call))
+        return asyncio.wrap_future(self._executor.submit(_answer, call))
 
     async def ended(self, ending: asyncio.Future[bytes]) -> bytes:
         """What the process answers; interrupts it where whoever waits is cancelled, and waits for that."""
@@ -155,6 +162,16 @@ class _Worker:
 def _looked_at(ending: asyncio.Future[bytes]) -> None:
     if not ending.cancelled():
         ending.exception()
+
+
+def _answer(call: StageCall) -> bytes:
+    """Answers a call on the process's one loop."""
+    if not _loop:
+        _loop.append(asyncio.Runner())
+    return answer_on(_loop[0], call)
+
+
+_loop: list[asyncio.Runner] = []  # of a worker process, once it has answered a call
 
 
 def _ready() -> None:

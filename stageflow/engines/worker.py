@@ -24,10 +24,15 @@ def answer(call: StageCall, token: str = "") -> bytes:
         call: what to run.
         token: what `interrupt` calls it; unique for each start.
     """
-    runner = _thread.runner()
+    with asyncio.Runner() as runner:
+        return answer_on(runner, call, token)
+
+
+def answer_on(runner: asyncio.Runner, call: StageCall, token: str = "") -> bytes:
+    """Answers a call on a loop that is kept for the next."""
     try:
         return runner.run(_alone(call, token), context=copy_context())
-    except (asyncio.CancelledError, KeyboardInterrupt) as error:
+    except asyncio.CancelledError as error:
         return raised(defect(call.stage, error), ())
 
 
@@ -82,6 +87,8 @@ async def _alone(call: StageCall, token: str) -> bytes:
         if token in _NEVER:
             raise asyncio.CancelledError
         return await perform(call)
+    except KeyboardInterrupt as error:  # the stage's own: what comes from outside is for the run
+        return raised(defect(call.stage, error), ())
     finally:
         del _RUNNING[token]
         body.ended()
@@ -91,19 +98,5 @@ async def _alone(call: StageCall, token: str) -> bytes:
         await asyncio.gather(*left, return_exceptions=True)
 
 
-@final
-class _Thread(threading.local):
-    """The loop of each thread, kept for the next call."""
-
-    def __init__(self) -> None:
-        self._runner: asyncio.Runner | None = None
-
-    def runner(self) -> asyncio.Runner:
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        return self._runner
-
-
-_thread = _Thread()
 _RUNNING: dict[str, _Body] = {}  # what runs in this process, by token
 _NEVER: deque[str] = deque(maxlen=1_000)  # the starts that were interrupted lately, of which some may still come

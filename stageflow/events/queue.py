@@ -26,16 +26,23 @@ _Waiting: TypeAlias = tuple[asyncio.Future[None], str, Mapping[str, object] | No
 class QueueEventSink:
     """Takes events at once and passes them on in the background, in order, keeping at most so many.
 
-    A run tells its events by `try_emit`, which never waits, and awaits `emit` for its last event alone. So a full
-    queue cannot slow a run down, and ``overflow`` says what becomes of the event instead:
+    What a full queue does is ``overflow``. A run tells its events by `try_emit`, which cannot wait, and awaits `emit`
+    for its last event alone; an application may await `emit` for its own.
 
-    - ``"drop"``: neither waits, and the newest event is dropped.
-    - ``"block"``: `emit` waits for room, at most ``patience`` seconds, and drops the event after that. `try_emit`
-      makes room: it hands the oldest events to the other sink's own ``try_emit``, so that the run pays for them there
-      and then. Where the other sink is busy in its ``emit`` that would break the order, and the newest is dropped.
+    =============  ========================================  =====================================================
+    a full queue   `try_emit`                                `emit`
+    =============  ========================================  =====================================================
+    ``"drop"``     drops the newest event                    drops the newest event
+    ``"block"``    hands the oldest to the other sink's      waits for room, at most ``patience`` seconds, and
+                   own ``try_emit`` there and then; where    drops the event after that
+                   that sink is busy in its ``emit``, which
+                   would break the order, drops the newest
+    =============  ========================================  =====================================================
 
-    So under ``"block"`` nothing is lost before a sink whose ``emit`` does not suspend, such as a file; before one that
-    awaits a network, give the queue a capacity for the bursts that you expect.
+    So a run waits for a queue not at all under ``"drop"``, and under ``"block"`` for ``patience`` seconds at its end:
+    never longer than the 10 that it waits for any sink's last event, and never on its way, where it only pays for the
+    other sink's ``try_emit``. Under ``"block"`` nothing is lost before a sink whose ``emit`` does not suspend, such as
+    a file; before one that awaits a network, give the queue a capacity for the bursts that you expect.
 
     Nothing is dropped in silence. `dropped` counts it, a warning says when it begins and how much it was, and once the
     queue is half empty the other sink gets ``events.dropped`` in its place after the gap (`EventsDropped`). At any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias, final
 from uuid import UUID
 
@@ -127,6 +128,22 @@ class StageRetrying(_OfStage):
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageMade(_OfStage):
+    """A stage made an artifact, which came with its output.
+
+    Attributes:
+        artifact_type: what it is, in the application's words.
+        payload: the thing, or where it is.
+        made_at: when it was made, in UTC; None where that was not told.
+    """
+
+    artifact_type: str
+    payload: object
+    made_at: datetime | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageCompleted(_OfStage):
     """A stage did its work.
 
@@ -198,5 +215,7 @@ class EventsDropped:
 
 
 RunEvent: TypeAlias = RunCreated | RunStarted | RunResumed | RunCompleted | RunFailed | RunCancelled
-EventOfStage: TypeAlias = StageStarted | StageRetrying | StageCompleted | StageFailed | StageSkipped | StageCancelled
+EventOfStage: TypeAlias = (
+    StageStarted | StageRetrying | StageMade | StageCompleted | StageFailed | StageSkipped | StageCancelled
+)
 LifecycleEvent: TypeAlias = RunEvent | EventOfStage | EventsDropped

@@ -11,6 +11,7 @@ type                                record
 ``pipeline.cancelled``              `RunCancelled`
 ``stage.{name}.started``            `StageStarted`
 ``stage.{name}.retrying``           `StageRetrying`, one per further attempt
+``stage.{name}.artifact``           `StageMade`, one per artifact of its output
 ``stage.{name}.completed``          `StageCompleted`
 ``stage.{name}.failed``             `StageFailed`
 ``stage.{name}.skipped``            `StageSkipped`, also of a stage that never started
@@ -27,6 +28,7 @@ recorded; a stage that was cut off is told as started again, and one that is kno
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TypedDict, final
 from uuid import UUID
 
@@ -46,6 +48,7 @@ from stageflow.events.records import (
     StageCancelled,
     StageCompleted,
     StageFailed,
+    StageMade,
     StageRetrying,
     StageSkipped,
     StageStarted,
@@ -66,6 +69,7 @@ __all__ = [
     "StageCancelled",
     "StageCompleted",
     "StageFailed",
+    "StageMade",
     "StageRetrying",
     "StageSkipped",
     "StageStarted",
@@ -75,7 +79,7 @@ __all__ = [
 _NO_IDS = frozenset(
     {
         *("run_id", "request_id", "trace_id", "pipeline", "status", "stage", "kind", "attempt"),
-        *("duration_ms", "reason", "error", "error_type"),
+        *("duration_ms", "reason", "error", "error_type", "artifact_type", "payload", "made_at"),
     }
 )
 
@@ -166,6 +170,15 @@ def _uuid(value: object) -> UUID | None:
         return None
 
 
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def _record(type: str, told: _Told) -> LifecycleEvent | None:
     if type == "events.dropped":
         return EventsDropped(
@@ -229,6 +242,9 @@ def _of_stage(type: str, told: _Told) -> EventOfStage | None:
             return StageStarted(**about)
         case "retrying":
             return StageRetrying(**about)
+        case "artifact":
+            kind, made_at = told.text("artifact_type"), _moment(told.data.get("made_at"))
+            return StageMade(**about, artifact_type=kind, payload=told.data.get("payload"), made_at=made_at)
         case "completed":
             return StageCompleted(**about, duration_ms=told.milliseconds())
         case "failed":

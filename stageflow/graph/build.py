@@ -216,14 +216,16 @@ class _Layout:
         if place is None:
             self._tables.problem(say.not_returned(returning.output.label))
             return visit.source
+        self._tables.returned[returning, visit.naming.scope] = place
         return place.source
 
     def _place(self, shape: Shape, visit: Visit) -> Place | None:
         """Where a shape stands in the same plan and naming scope."""
-        found = resolved(shape, self._tables.places)
+        known = self._tables.returned.get((shape, visit.naming.scope))  # else those in one another are walked again
+        found = known or resolved(shape, self._tables.places)
         if found is not None and found.scope != visit.naming.scope:
-            known = next((handle for handle, place in self._tables.places.items() if place is found), shape)
-            found = self._tables.several.get(known, {}).get(visit.naming.scope)
+            handle = next((handle for handle, place in self._tables.places.items() if place is found), shape)
+            found = self._tables.several.get(handle, {}).get(visit.naming.scope)
         return found if found and found.plan == visit.level.number and not found.inside else None
 
     def _replaced(self, replaced: Replaced, visit: Visit) -> Visiting:

@@ -109,8 +109,7 @@ def check_cases(tables: Tables, route: Routed, given: tuple[Case, ...]) -> None:
     known = cases(type_given)
     if not known:
         if route.otherwise is None:
-            said = "what it does not say" if type_given is UNKNOWN else shown(type_given)
-            tables.problem(say.unknown_cases(label, said))
+            tables.problem(say.unknown_cases(label, None if type_given is UNKNOWN else shown(type_given)))
         return
     for key in keys:
         if key not in known:

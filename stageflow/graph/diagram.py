@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, cast, final
+from typing import final
 
 from typing_extensions import override
 
-from stageflow.core.stage import Shape, StageKind
-from stageflow.graph.above import given
-from stageflow.graph.plan import Atlas
+from stageflow.core.stage import StageKind
 
 
 class ClusterKind(StrEnum):
@@ -133,24 +130,3 @@ class Diagram:
     nodes: tuple[DiagramNode, ...]
     edges: tuple[DiagramEdge, ...]
     clusters: tuple[DiagramCluster, ...] = ()
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:  # noqa: ARG002  (a notebook gives them)
-        """The diagram as a notebook shows it."""
-        return drawing().bundle(self)
-
-
-class Drawing(Protocol):
-    """What draws graphs: a module of `stageflow.views`."""
-
-    def described(self, shape: Shape, atlas: Atlas, /) -> Diagram:
-        """The diagram of a graph."""
-        ...
-
-    def bundle(self, diagram: Diagram, /) -> Mapping[str, str]:
-        """What a notebook is shown of a diagram, by MIME type."""
-        ...
-
-
-def drawing() -> Drawing:
-    """What draws graphs."""
-    return cast("Drawing", given("drawing"))

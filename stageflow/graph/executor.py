@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, cast, final
+from typing import TYPE_CHECKING, Generic, cast, final
 
 from returns.result import Failure, Result, Success
 from typing_extensions import Never, TypeVar, override
 
 from stageflow.context.pipeline import PipelineContext
-from stageflow.core.stage import Shape
+from stageflow.core.stage import Shape, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
 from stageflow.graph.above import given
 from stageflow.graph.build import laid_out
-from stageflow.graph.diagram import Diagram, drawing
+from stageflow.graph.drawing import drawing
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.plan import Atlas
+
+if TYPE_CHECKING:  # it is imported when the first diagram is made
+    from stageflow.graph.diagram import Diagram
 
 _I = TypeVar("_I", contravariant=True, default=Never)
 _O = TypeVar("_O", covariant=True, default=object)
@@ -78,7 +81,7 @@ class UnifiedStageGraph(Generic[_I, _O, _E]):
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        return (graph_of, (self._shape,))
+        return (_again, (in_order(self._shape), self._shape))
 
 
 AnyGraph = UnifiedStageGraph[Never, object, StageError]
@@ -111,3 +114,7 @@ def graph_of(shape: Shape) -> AnyGraph:
     if isinstance(result, Failure):
         raise result.failure()
     return result.unwrap()
+
+
+def _again(_: object, shape: Shape) -> AnyGraph:
+    return graph_of(shape)

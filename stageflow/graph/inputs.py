@@ -41,25 +41,29 @@ class RunInputs(StageInputs[object]):
     @property
     @override
     def context(self) -> StageContext:
-        run = self.ledger.run
-        return StageContext(
-            run_id=run.run_id,
-            stage=self.ledger.name(self.slot),
-            kind=self.ledger.kind(self.slot) or StageKind.TRANSFORM,
-            attempt=self.attempt,
-            correlation=run.correlation,
-            config=run.config,
-            timer=run.timer,
-            sink=run.teller,
-            deadline=run.deadline,
-        )
+        made: StageContext | None = getattr(self, "_context", None)  # not there before someone asks: most never do
+        attempt = self.attempt
+        if made is None or made.attempt != attempt:
+            run = self.ledger.run
+            made = self._context = StageContext(
+                run.run_id,
+                self.ledger.name(self.slot),
+                self.ledger.kind(self.slot) or StageKind.TRANSFORM,
+                attempt,
+                run.correlation,
+                run.config,
+                run.timer,
+                run.teller,
+                run.deadline,
+            )
+        return made
 
     @override
-    def next_attempt(self, error: StageError | None = None) -> RunInputs:
+    def next_attempt(self, error: StageError | None = None, *, waited: float = 0.0) -> RunInputs:
         ledger, slot = self.ledger, self.slot
         if ledger.run.journal is not None:
             ledger.run.journal.failed(ledger, slot, error)
-        ledger.attempts[slot] = ledger.attempts.get(slot, 0) + 1
+        ledger.again(slot, error, waited)
         kind = ledger.kind(slot)
         if ledger.run.teller is not None and kind is not None:
             ledger.run.teller.retrying(ledger.name(slot), kind, ledger.attempt(slot), error)

@@ -106,6 +106,7 @@ class Tables:
         self.places: dict[Shape, Place] = {}
         self.several: dict[Shape, dict[int, Place]] = {}  # by naming scope, where there is more than one
         self.named: dict[str, Place] = {}
+        self.returned: dict[tuple[Shape, int], Place] = {}  # of what returns one of its stages, by naming scope
         self.enclosing: list[tuple[int, int]] = [(0, -1)]
         self.scopes: list[int] = [-1]
         self.scope_names: list[str] = [""]

@@ -32,8 +32,7 @@ def leaf(
     kind: StageKind = StageKind.TRANSFORM,
     requires: tuple[AnyPortKey, ...] = (),
     reads: tuple[Shape, ...] = (),
-    *,
-    once: bool = False,
+    once: bool = False,  # noqa: FBT001, FBT002  (pickle gives it so)
     placement: Placement | None = None,
 ) -> Leaf:
     """The stage that an async function of `StageInputs` is.
@@ -93,11 +92,12 @@ def located(module: str, qualname: str) -> Leaf:
     found: object = import_module(module)
     for part in qualname.split("."):
         found = getattr(found, part)
+    kind = type(found).__name__
     shape = found.shape if isinstance(found, StageHandle) else found
     while isinstance(shape, Wrapped | Named):
         shape = shape.inner
     if not isinstance(shape, Leaf):
-        raise TypeError(f"{module}.{qualname} is no stage of one function by now: {found!r}.")
+        raise TypeError(f"{module}.{qualname} is no stage of one function by now: it is a {kind}.")
     return shape
 
 
@@ -118,7 +118,7 @@ def _reduced(of: Leaf) -> tuple[Callable[..., Leaf], tuple[object, ...]]:  # typ
         return (located, found)
     if of.lifted:
         return (_lifted_again, (of.function, of.name, of.kind, of.thread, of.once, of.placement))
-    return (_made_again, (of.function, of.name, of.kind, of.requires, of.reads, of.once, of.placement))
+    return (leaf, (of.function, of.name, of.kind, of.requires, of.reads, of.once, of.placement))
 
 
 def _lifted_again(
@@ -130,18 +130,6 @@ def _lifted_again(
     placement: Placement | None,
 ) -> Leaf:
     return lifted_leaf(function, name, kind, thread=thread, once=once, placement=placement)
-
-
-def _made_again(
-    function: object,
-    name: str,
-    kind: StageKind,
-    requires: tuple[AnyPortKey, ...],
-    reads: tuple[Shape, ...],
-    once: bool,  # noqa: FBT001  (the same)
-    placement: Placement | None,
-) -> Leaf:
-    return leaf(function, name, kind, requires, reads, once=once, placement=placement)
 
 
 # A decorated function cannot be pickled by its name, where the stage stands: so a stage goes by its place.

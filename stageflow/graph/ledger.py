@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageKind, StageStatus
@@ -16,6 +16,15 @@ from stageflow.graph.scheduler import Scheduler, Topology
 from stageflow.graph.shape import Call
 
 NEVER = -1.0  # in place of when a stage started, where it did not
+
+
+class Try(NamedTuple):
+    """An attempt that another followed: when it began and ended, and when that one began, on the run's clock."""
+
+    began: float
+    ended: float
+    again: float
+    error: StageError | None
 
 
 class Ledger:
@@ -34,7 +43,8 @@ class Ledger:
         riders: outputs that brought artifacts or events along.
         attempts: attempts of each stage after its first, where there were any.
         tried: attempts of each stage in former executions of the same, where what is around was tried again.
-        former: the former execution of the same, where what is around was tried again.
+        former: the execution before this one of the same, where what is around was tried again.
+        tries: of each stage that was tried again, its former attempts; made with the first.
         children: the executions inside this one, by stage and plan.
         held: where the runner has a limit, the place that each running stage holds.
     """
@@ -60,6 +70,7 @@ class Ledger:
         "slot",
         "states",
         "tried",
+        "tries",
         "values",
     )
 
@@ -96,9 +107,10 @@ class Ledger:
         self.notes: dict[int, StageError | str] = {}
         self.riders: dict[int, StageOutput[object]] = {}
         self.attempts: dict[int, int] = {}
+        self.tries: dict[int, tuple[Try, ...]] | None = None
+        self.former: Ledger | None = None
         self.children: dict[tuple[int, Plan], Ledger] = {}
         self.held: dict[int, Lent] = {}
-        self.former: Ledger | None = None
         if above is not None:
             former = above.children.get((slot, plan))
             if former is not None:
@@ -107,10 +119,10 @@ class Ledger:
             elif above.former is not None:  # what is around it was tried again
                 former = above.former.children.get((slot, plan))
             if former is not None:
+                self.former = former.superseded()
                 if len(former.states) == len(self.states):
                     self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
-                former.former = None  # one is enough: the attempts before it are counted in it
-                self.former = former
+                    self.tries = former.in_all()
             above.children[slot, plan] = self
 
     def name(self, slot: int) -> str:
@@ -143,6 +155,37 @@ class Ledger:
     def attempt(self, slot: int) -> int:
         """How often a stage has been tried."""
         return 1 + (self.tried[slot] if self.tried else 0) + self.attempts.get(slot, 0)
+
+    def again(self, slot: int, error: StageError | None, waited: float) -> None:
+        """Keeps that an attempt of a stage failed, so many seconds ago, and is followed by another."""
+        now = self.run.timer.clock()
+        if self.tries is None:
+            self.tries = {}
+        former = self.tries.get(slot, ())
+        self.tries[slot] = (*former, Try(self._began(slot, former), now - waited, now, error))
+        self.attempts[slot] = self.attempts.get(slot, 0) + 1
+
+    def _began(self, slot: int, former: tuple[Try, ...]) -> float:
+        """When the last attempt of a stage began: with this execution, or after a former attempt in it."""
+        return max(self.begun[slot], former[-1].again) if former else self.begun[slot]
+
+    def superseded(self) -> Ledger:
+        """The execution, with what is inside it from the one before, where it did not come to that itself."""
+        if self.former is not None:
+            self.children = {**self.former.children, **self.children}
+            self.former = None
+        return self
+
+    def in_all(self) -> dict[int, tuple[Try, ...]]:
+        """Every attempt of the stages that were started, the last ones too: all are in the past."""
+        every = dict(self.tries or {})
+        for slot, begun in enumerate(self.begun):
+            if begun == NEVER:
+                continue
+            former, note, end = every.get(slot, ()), self.notes.get(slot), begun + self.ended[slot]
+            error = note if isinstance(note, StageError) else None
+            every[slot] = (*former, Try(self._began(slot, former), end, end, error))
+        return every
 
     def running(self) -> list[str]:
         """The full names of the stages that run, those inside others in place of what contains them."""

@@ -48,8 +48,9 @@ class StageGraph:
         if isinstance(outcome, Cancelled):
             stages = outcome.report.stages
             by = [name for name, stage in stages.items() if outcome.reason == f"{name}: {stage.reason}"]
-            stopped = by[0] if by else ""
-            raise UnifiedPipelineCancelled(stopped, outcome.reason, stages)
+            if not by:
+                raise UnifiedPipelineCancelled("", outcome.reason, stages)
+            raise UnifiedPipelineCancelled(by[0], stages[by[0]].reason, stages)
         return outcome.report.stages
 
 

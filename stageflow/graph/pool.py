@@ -36,7 +36,6 @@ from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH, STAGES_PE
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.stepping import awaited, resume
 from stageflow.graph.telling import RAISED
-from stageflow.observability.logging import bind_run
 
 _LOG = logging.getLogger(__name__)
 _OK, _SKIP, _FAIL, _CANCEL = StageStatus.OK, StageStatus.SKIP, StageStatus.FAIL, StageStatus.CANCEL
@@ -81,8 +80,6 @@ class Pool:
         self._kinds = kinds
         self._limit = min(limit or _UNLIMITED, run.limit)
         self._context = copy_context()
-        if ledger.above is None:
-            self._context.run(bind_run, run.run_id, run.correlation)
         self._told: Sequence[Telling] = ()
         if run.teller is not None and not (ledger.each or plan.templated or ledger.tried or run.journal):
             self._told = plan.told
@@ -185,7 +182,8 @@ class Pool:
 
     def _warn_later(self) -> None:
         if self._grace is None:
-            self._grace = asyncio.get_running_loop().call_later(self.ledger.run.grace, self._warn)
+            loop = asyncio.get_running_loop()
+            self._grace = loop.call_later(self.ledger.run.grace, self._warn, context=self._context)
 
     def _need_not_warn(self) -> None:
         if self._grace is not None:
@@ -375,10 +373,14 @@ class Pool:
             ledger.run.teller.ended(ledger.name(slot), kind, how, reason=ledger.run.cause)
 
     def _rode_along(self, slot: int, output: StageOutput[object]) -> None:
-        self.ledger.riders[slot] = output
-        if self.ledger.run.teller is not None:
+        ledger, teller = self.ledger, self.ledger.run.teller
+        ledger.riders[slot] = output
+        if teller is not None:
+            name, kind = ledger.name(slot), self._kinds[slot] or StageKind.TRANSFORM
+            for artifact in output.artifacts:
+                teller.made(name, kind, ledger.attempt(slot), artifact)
             for event in output.events:
-                self.ledger.run.teller.own(self.ledger.name(slot), event)
+                teller.own(name, event)
 
     def _ended_otherwise(self, slot: int, result: object) -> None:
         match cast("Success[object] | Failure[object] | None", result):

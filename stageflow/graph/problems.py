@@ -154,8 +154,9 @@ def foreign_case(label: str, key: object, known: Iterable[object]) -> str:
     return f"{label} has a case for {key!r}, which its selector never gives: it gives {listed}. Take it away."
 
 
-def unknown_cases(label: str, gives: str) -> str:
+def unknown_cases(label: str, gives: str | None) -> str:
+    why = "does not say what it gives" if gives is None else f"gives {gives}, whose cases are not known"
     return (
-        f"{label} is to be exhaustive, but its selector gives {gives}, whose cases are not known. "
+        f"{label} is to be exhaustive, but its selector {why}. "
         "Annotate it with a Literal, an Enum or bool, or end the route with .otherwise(stage)."
     )

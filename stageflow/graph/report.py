@@ -132,7 +132,7 @@ def _result(ledger: Ledger, slot: int, kind: StageKind) -> StageResult:
         name=ledger.name(slot),
         kind=kind,
         status=status,
-        attempts=0 if begun == NEVER else ledger.attempt(slot),
+        attempts=ledger.attempt(slot) - (begun == NEVER),
         started_at=None if begun == NEVER else ledger.run.timer.moment(begun),
         duration_ms=ledger.ended[slot] * 1000,
         reason=_cause(ledger, status, reason),
@@ -140,6 +140,17 @@ def _result(ledger: Ledger, slot: int, kind: StageKind) -> StageResult:
         artifacts=rider.artifacts,
         events=rider.events,
         data=ledger.values[slot] if status is StageStatus.OK else None,
+        tries=_tries(ledger, slot, kind) if ledger.tries else (),
+    )
+
+
+def _tries(ledger: Ledger, slot: int, kind: StageKind) -> tuple[StageResult, ...]:
+    name, moment, tries = ledger.name(slot), ledger.run.timer.moment, (ledger.tries or {}).get(slot, ())
+    return tuple(
+        StageResult(
+            name, kind, StageStatus.RETRY, number, moment(one.began), (one.ended - one.began) * 1000, error=one.error
+        )
+        for number, one in enumerate(tries, ledger.attempt(slot) - len(tries))
     )
 
 

@@ -201,6 +201,12 @@ class Run:
             )
         return self._context
 
+    def correlate(self, ids: CorrelationIds) -> None:
+        """Gives the run other ids, before anything is told of it."""
+        self.correlation, self._context = ids, None
+        if self.teller is not None:
+            self.teller = Teller(self.teller.sinks, self.run_id, ids)
+
     def stop(self, reason: str) -> None:
         """Ends the run as cancelled: nothing starts any more, and what runs is cancelled."""
         if self.reason is None:

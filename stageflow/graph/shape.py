@@ -16,7 +16,7 @@ from typing_extensions import Never, override
 from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.context.ports import AnyPortKey
 from stageflow.core.output import StageOutput
-from stageflow.core.stage import Shape, StageKind
+from stageflow.core.stage import Part, Shape, StageKind
 from stageflow.errors import StageError
 from stageflow.ports import Placement
 
@@ -53,6 +53,10 @@ class Leaf(Shape):
     once: bool = False
     placement: Placement | None = None
 
+    @override
+    def made_of(self) -> tuple[Part, ...]:
+        return ()  # what it reads is found where the leaf is found, or is pickled with it
+
     @property
     @override
     def label(self) -> str:
@@ -65,9 +69,8 @@ class Identity(Shape):
 
     type: object
 
-    @property
     @override
-    def label(self) -> str:
+    def called(self, *labels: str) -> str:
         return "identity"
 
 
@@ -78,15 +81,19 @@ class Then(Shape):
     first: Shape
     second: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        first, last, between = self.first, self.second, ""
+    def called_after(self) -> tuple[Shape, ...]:
+        first, last = self.first, self.second
         while isinstance(first, Then):
-            first, between = first.first, "...|"
+            first = first.first
         while isinstance(last, Then):
-            last, between = last.second, "...|"
-        return f"{first.label}|{between}{last.label}"
+            last = last.second
+        return (first, last)
+
+    @override
+    def called(self, *labels: str) -> str:
+        two = not isinstance(self.first, Then) and not isinstance(self.second, Then)
+        return ("|" if two else "|...|").join(labels)
 
     def parts(self, but: Callable[[Shape], bool]) -> list[Shape]:
         """What follows one another, flat, in order; ``but`` says what is to stay whole."""
@@ -108,10 +115,14 @@ class Both(Shape):
     left: Shape
     right: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        return "&".join("(...)" if isinstance(branch, Together) else branch.label for branch in self.branches())
+    def called_after(self) -> tuple[Shape, ...]:
+        return tuple(branch for branch in self.branches() if not isinstance(branch, Together))
+
+    @override
+    def called(self, *labels: str) -> str:
+        names = iter(labels)
+        return "&".join("(...)" if isinstance(branch, Together) else next(names) for branch in self.branches())
 
     def branches(self) -> tuple[Shape, ...]:
         """The branches, in order."""
@@ -132,10 +143,9 @@ class Together(Shape):
 
     branches: Both
 
-    @property
     @override
-    def label(self) -> str:
-        return self.branches.label
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.branches,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +168,7 @@ class Named(Shape):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Case:
+class Case(Part):
     """One case of a route, and those before it."""
 
     before: Case | None
@@ -183,10 +193,13 @@ class Routed(Shape):
     cases: Case | None
     otherwise: Shape | None
 
-    @property
     @override
-    def label(self) -> str:
-        return f"route({self.selector.label})"
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.selector,)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return f"route({labels[0]})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,14 +208,13 @@ class Source(Shape):
 
     type: object
 
-    @property
     @override
-    def label(self) -> str:
+    def called(self, *labels: str) -> str:
         return f"Pipeline.of({getattr(self.type, '__name__', self.type)})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wire:
+class Wire(Part):
     """A stage of a pipeline that is wired by handles or names.
 
     Attributes:
@@ -223,10 +235,13 @@ class Step(Shape):
     before: Shape
     wires: tuple[Wire, ...]
 
-    @property
     @override
-    def label(self) -> str:
-        return f"...{self.wires[-1].stage.label}" if self.wires else self.before.label
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.wires[-1].stage if self.wires else self.before,)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return f"...{labels[0]}" if self.wires else labels[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,10 +251,13 @@ class Union(Shape):
     left: Shape
     right: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        return f"{self.left.label}+{self.right.label}"
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.left, self.right)
+
+    @override
+    def called(self, *labels: str) -> str:
+        return "+".join(labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,10 +267,9 @@ class Returning(Shape):
     inner: Shape
     output: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        return self.output.label
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.output,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -263,7 +280,6 @@ class Replaced(Shape):
     old: Shape
     new: Shape
 
-    @property
     @override
-    def label(self) -> str:
-        return self.inner.label
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.inner,)

@@ -12,7 +12,7 @@ from types import CodeType
 from typing import Protocol
 from uuid import UUID
 
-from stageflow.core.output import StageEvent
+from stageflow.core.output import StageArtifact, StageEvent
 from stageflow.core.stage import StageKind
 from stageflow.errors import StageError
 from stageflow.graph.stepping import resume
@@ -92,6 +92,12 @@ class Teller:
     def own(self, name: str, event: StageEvent) -> None:
         """Tells an event that a stage's output brought along."""
         self._send(event.type, {**self.about, "stage": name, **event.data})
+
+    def made(self, name: str, kind: StageKind, attempt: int, artifact: StageArtifact) -> None:
+        """Tells of an artifact that a stage's output brought along."""
+        about = {**self.about, "stage": name, "kind": kind, "attempt": attempt}
+        what = {"artifact_type": artifact.type, "payload": artifact.payload, "made_at": artifact.timestamp}
+        self._send(f"stage.{name}.artifact", {**about, **what})
 
     @property
     def at_once(self) -> bool:

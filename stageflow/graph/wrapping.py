@@ -97,13 +97,9 @@ class Wrapped(Shape):
         depth = inner.depth + 1 if isinstance(inner, Wrapped) else 1
         return Wrapped(inner, how, applied(_around(inner, how), how, depth), depth)
 
-    @property
     @override
-    def label(self) -> str:
-        inner: Shape = self
-        while isinstance(inner, Wrapped):
-            inner = inner.inner
-        return inner.label
+    def called_after(self) -> tuple[Shape, ...]:
+        return (self.inner,)
 
     @override
     def __reduce__(self) -> tuple[object, ...]:

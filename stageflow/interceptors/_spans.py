@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextvars import Token
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import islice
-from typing import TypeAlias, cast
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from opentelemetry import context as active
 from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanContext, Status, StatusCode, Tracer, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from returns.result import Failure, Result, Success
 from typing_extensions import override
 
 from stageflow.context.inputs import StageInputs
-from stageflow.core.output import StageOutput
-from stageflow.core.stage import StageStatus
 from stageflow.errors import StageError
 from stageflow.graph.inputs import RunInputs
 from stageflow.graph.run import Run
-from stageflow.interceptors._stages import MOST, Key, correlation, items, key, observed, upstream
+from stageflow.interceptors._stages import MOST, Ending, Key, correlation, items, key, observed, upstream
 from stageflow.observability import attributes as name
 
 _LOG = logging.getLogger(__name__)
@@ -136,8 +132,8 @@ class Watched(RunInputs):
         self._span = span
 
     @override
-    def next_attempt(self, error: StageError | None = None) -> RunInputs:
-        again = self._given.next_attempt(error)
+    def next_attempt(self, error: StageError | None = None, *, waited: float = 0.0) -> RunInputs:
+        again = self._given.next_attempt(error, waited=waited)
         about: Attributes = {name.ATTEMPT: again.attempt}
         if error is not None:
             about |= {name.ERROR_TYPE: name.error_type(error), name.ERROR_MESSAGE: str(error)}
@@ -145,29 +141,10 @@ class Watched(RunInputs):
         return Watched(again, self._span)
 
 
-def gave(span: Span, inputs: StageInputs[object], result: object) -> None:
-    """Ends the span of a stage that gave a result."""
-    match cast("Result[object, object]", result):
-        case Success(StageOutput(status=status, reason=reason)):
-            about = _about(inputs, status)
-            ended(span, {**about, name.REASON: reason} if reason else about)
-        case Failure(BaseException() as error):
-            ended(span, _about(inputs, StageStatus.FAIL), error)
-        case _:
-            ended(span, _about(inputs, StageStatus.FAIL), TypeError(f"{result!r} is no Result of a StageOutput."))
-
-
-def escaped(span: Span, inputs: StageInputs[object], error: BaseException) -> None:
-    """Ends the span of a stage that raised: a defect, or a cancellation."""
-    task = asyncio.current_task() if isinstance(error, asyncio.CancelledError) else None
-    if isinstance(error, GeneratorExit) or (task is not None and task.cancelling()):
-        ended(span, _about(inputs, StageStatus.CANCEL))
-    else:
-        ended(span, _about(inputs, StageStatus.FAIL), error)
-
-
-def _about(inputs: StageInputs[object], status: StageStatus) -> Attributes:
-    return {name.STATUS: status.value, name.ATTEMPTS: inputs.attempt}
+def finished(span: Span, inputs: StageInputs[object], how: Ending) -> None:
+    """Ends the span of a stage."""
+    about: Attributes = {name.STATUS: how.status.value, name.ATTEMPTS: inputs.attempt}
+    ended(span, {**about, name.REASON: how.reason} if how.reason else about, how.error)
 
 
 def ended(span: Span, attributes: Attributes, error: BaseException | None = None, *, recorded: bool = True) -> None:

@@ -1,13 +1,17 @@
-"""A stage as those who observe it know it: its name without the numbers of items, and what it follows."""
+"""A stage as those who observe it know it: its name without the numbers of items, what it follows, how it ended."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
+
+from returns.result import Failure, Result, Success
 
 from stageflow.context.inputs import StageInputs
-from stageflow.core.stage import StageKind
+from stageflow.core.output import StageOutput
+from stageflow.core.stage import StageKind, StageStatus
 from stageflow.graph.inputs import RunInputs
 from stageflow.graph.ledger import Ledger
 from stageflow.graph.names import filled
@@ -40,6 +44,33 @@ class Observed(NamedTuple):
     name: str
     kind: StageKind
     pipeline: str
+
+
+class Ending(NamedTuple):
+    """How a call of a stage ended: its status, why where it did no work, and what went wrong."""
+
+    status: StageStatus
+    reason: str = ""
+    error: BaseException | None = None
+
+
+def gave(result: object) -> Ending:
+    """How a call ended that gave this."""
+    match cast("Result[object, object]", result):
+        case Success(StageOutput(status=status, reason=reason)):
+            return Ending(status, reason)
+        case Failure(BaseException() as error):
+            return Ending(StageStatus.FAIL, error=error)
+        case _:
+            return Ending(StageStatus.FAIL, error=TypeError(f"{result!r} is no Result of a StageOutput."))
+
+
+def escaped(error: BaseException) -> Ending:
+    """How a call ended that raised: with a defect, or with a cancellation that was meant for it."""
+    task = asyncio.current_task() if isinstance(error, asyncio.CancelledError) else None
+    if isinstance(error, GeneratorExit) or (task is not None and task.cancelling()):
+        return Ending(StageStatus.CANCEL, "cancelled")
+    return Ending(StageStatus.FAIL, error=error)
 
 
 def observed(inputs: StageInputs[object]) -> Observed:

@@ -27,6 +27,7 @@ from stageflow.errors import StageError
 from stageflow.graph.errors import defect
 from stageflow.graph.outcome import Outcome
 from stageflow.pipeline.builder import Interceptor
+from stageflow.ports import CorrelationIds
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,8 +106,12 @@ class BaseInterceptor(Interceptor[_X]):
         """
         return ErrorAction.FAIL
 
-    def run_started(self, context: PipelineContext, /) -> None:
-        """Sees a run of a runner that uses this begin; what it sets in the context, the stages see."""
+    def run_started(self, context: PipelineContext, /) -> CorrelationIds | None:
+        """Sees a run of a runner that uses this begin; what it sets in the context, the stages see.
+
+        It may give ids for the run to carry in place of its own: events, the report and the store have them then.
+        """
+        return None
 
     def run_ended(self, context: PipelineContext, outcome: Outcome | BaseException, /) -> None:
         """Sees the run end: with an outcome, or with what it raised, such as a cancellation."""
@@ -161,30 +166,34 @@ async def attempted(call: StageFunction[_A, _B, _E1], inputs: StageInputs[_A]) -
 class _Hooked(Generic[_A, _B, _E1, _X]):
     """A stage function in the hooks of an interceptor."""
 
-    __slots__ = ("_call", "_hooks")
+    __slots__ = ("_call", "_decides", "_hooks", "_sees")
 
     def __init__(self, hooks: BaseInterceptor[_X], call: StageFunction[_A, _B, _E1]) -> None:
         self._hooks = hooks
         self._call = call
+        self._decides = type(hooks).before is not BaseInterceptor.before
+        self._sees = type(hooks).after is not BaseInterceptor.after
 
     async def __call__(self, inputs: StageInputs[_A], /) -> Result[StageOutput[_B], _E1 | _X]:
         """Runs the hooks around the stage."""
         hooks = self._hooks
         context = InterceptorContext(inputs.context, inputs.value)
-        decision = await hooks.before(context)
-        if decision.error is not None:
-            return Failure(decision.error)
+        if self._decides:
+            decision = await hooks.before(context)
+            if decision.error is not None:
+                return Failure(decision.error)
         began = time.perf_counter()
         try:
             attempt, result = await self._tried(context, inputs)
         except asyncio.CancelledError:
-            record = _record(context, StageStatus.CANCEL, began, reason="cancelled")
+            record = _record(context, inputs.attempt, StageStatus.CANCEL, began, reason="cancelled")
             try:
                 await hooks.after(context, record)
             except Exception:  # noqa: BLE001  (the cancellation must go on its way)
                 _LOG.exception("after() of %r failed for the cancelled stage %s", hooks, context.stage.stage)
             raise
-        await hooks.after(context, _recorded(context, result, began))
+        if self._sees:
+            await hooks.after(context, _recorded(context, inputs.attempt, result, began))
         return attempt.settled() if attempt is not None else cast("Result[StageOutput[_B], _E1 | _X]", result)
 
     async def _tried(
@@ -195,28 +204,33 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
             error = attempt.error
             if error is None:
                 return attempt, attempt.result
+            clock = context.stage.timer.clock
+            failed = clock()
             action = await self._hooks.on_error(context, error)
             if action is ErrorAction.FALLBACK:
                 return None, skip(f"fell back from {type(error).__name__}: {error}")
             if action is not ErrorAction.RETRY:
                 return attempt, attempt.result
             await asyncio.sleep(0)  # a hook may retry for ever: the loop must hear a deadline meanwhile
-            inputs = inputs.next_attempt(error)
+            inputs = inputs.next_attempt(error, waited=clock() - failed)
             context = InterceptorContext(inputs.context, inputs.value)
 
 
-def _recorded(context: InterceptorContext, result: Result[StageOutput[_B], StageError], began: float) -> StageResult:
+def _recorded(
+    context: InterceptorContext, attempts: int, result: Result[StageOutput[_B], StageError], began: float
+) -> StageResult:
     output: object = result.unwrap() if isinstance(result, Success) else None
     if isinstance(output, StageOutput):
         output = cast("StageOutput[object]", output)
-        return _record(context, output.status, began, reason=output.reason, data=output.data)
+        return _record(context, attempts, output.status, began, reason=output.reason, data=output.data)
     if isinstance(result, Failure):
-        return _record(context, StageStatus.FAIL, began, error=result.failure())
-    return _record(context, StageStatus.FAIL, began, reason=f"returned {result!r}")
+        return _record(context, attempts, StageStatus.FAIL, began, error=result.failure())
+    return _record(context, attempts, StageStatus.FAIL, began, reason=f"returned {result!r}")
 
 
 def _record(
     context: InterceptorContext,
+    attempts: int,
     status: StageStatus,
     began: float,
     *,
@@ -227,7 +241,7 @@ def _record(
     stage = context.stage
     duration = (time.perf_counter() - began) * 1000
     return StageResult(
-        stage.stage, stage.kind, status, stage.attempt, duration_ms=duration, reason=reason, error=error, data=data
+        stage.stage, stage.kind, status, attempts, duration_ms=duration, reason=reason, error=error, data=data
     )
 
 

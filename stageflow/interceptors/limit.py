@@ -28,6 +28,11 @@ class LimitInterceptor(BaseInterceptor[Never]):
     The limit is that of the place where it was wrapped; a runner's is per graph and stage. A stage that waits for it
     holds no place under `Runner.max_concurrency`.
 
+    When: what a stage calls takes so many callers at once, whatever else the runner may run.
+    Where: inside of the retry, whose waits then hold no place; outside of the timeout, which then times no waiting.
+    Adds: nothing; who waits, waits for as long as it takes.
+    Costs: some 0.5 us for a call that finds a place.
+
     Attributes:
         limit: how many.
 

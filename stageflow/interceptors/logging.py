@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import final
 
-from typing_extensions import Never, override
+from returns.result import Result
+from typing_extensions import Never, TypeVar, override
 
-from stageflow.core.record import StageResult
+from stageflow.context.inputs import StageFunction, StageInputs
+from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageStatus
-from stageflow.interceptors.base import BaseInterceptor, InterceptorContext, InterceptorResult
+from stageflow.errors import StageError
+from stageflow.interceptors._stages import Ending, escaped, gave
+from stageflow.interceptors.base import BaseInterceptor
 
 _LOG = logging.getLogger(__name__)
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_E1 = TypeVar("_E1", bound=StageError)
 
 
 @final
@@ -20,7 +29,14 @@ _LOG = logging.getLogger(__name__)
 class LoggingInterceptor(BaseInterceptor[Never]):
     """Logs the start of a stage at DEBUG, its end at a level, and its failure at WARNING; it adds no error.
 
-    Each line has the stage, the run, the attempt and the duration in its text and as ``extra``.
+    A line's text has the stage's name and how long it took, with all its attempts; its ``extra`` has ``stage``,
+    ``run_id`` and ``attempt``, of the end ``status`` and ``duration_ms`` too. Correlation ids come by the filter or the
+    processor of `stageflow.observability.logging`, as on every line of a run.
+
+    When: logs are what you read, or what is collected.
+    Where: outside of the retry, for a line a stage; inside of it, for a line an attempt.
+    Adds: nothing.
+    Costs: some 2.5 us for a stage whose lines are below the logger's level; else what the logger's handlers cost.
 
     Attributes:
         level: of the lines about the end of a stage.
@@ -31,25 +47,38 @@ class LoggingInterceptor(BaseInterceptor[Never]):
     logger: logging.Logger | None = None
 
     @override
-    async def before(self, context: InterceptorContext, /) -> InterceptorResult[Never]:
+    def wrap(self, call: StageFunction[_A, _B, _E1], /) -> StageFunction[_A, _B, _E1]:
         log = self.logger or _LOG
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("stage %s started", context.stage.stage, extra=_extra(context))
-        return InterceptorResult.proceed()
 
-    @override
-    async def after(self, context: InterceptorContext, outcome: StageResult, /) -> None:
-        log = self.logger or _LOG
-        failed = outcome.status is StageStatus.FAIL
-        level = max(self.level, logging.WARNING) if failed else self.level
+        async def run_logged(inputs: StageInputs[_A], /) -> Result[StageOutput[_B], _E1]:
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("stage %s started", inputs.context.stage, extra=_extra(inputs))
+            began = time.perf_counter()
+            try:
+                result = await call(inputs)
+            except BaseException as error:
+                self._ended(log, inputs, escaped(error), began)
+                raise
+            self._ended(log, inputs, gave(result), began)
+            return result
+
+        return run_logged
+
+    def _ended(self, log: logging.Logger, inputs: StageInputs[object], how: Ending, began: float) -> None:
+        level = max(self.level, logging.WARNING) if how.status is StageStatus.FAIL else self.level
         if log.isEnabledFor(level):
-            why = f": {outcome.error or outcome.reason}" if outcome.error or outcome.reason else ""
-            extra = {**_extra(context), "status": outcome.status.value, "duration_ms": outcome.duration_ms}
-            log.log(
-                level, "stage %s %s in %.3f ms%s", outcome.name, outcome.status, outcome.duration_ms, why, extra=extra
-            )
+            took = (time.perf_counter() - began) * 1000
+            often = f" after {inputs.attempt} attempts" if inputs.attempt > 1 else ""
+            why = f": {_said(how.error) if how.error else how.reason}" if how.error or how.reason else ""
+            extra = {**_extra(inputs), "status": how.status.value, "duration_ms": took}
+            stage = inputs.context.stage
+            log.log(level, "stage %s %s in %.3f ms%s%s", stage, how.status, took, often, why, extra=extra)
 
 
-def _extra(context: InterceptorContext) -> dict[str, object]:
-    stage = context.stage
-    return {"stage": stage.stage, "run_id": str(stage.run_id), "attempt": stage.attempt}
+def _said(error: BaseException) -> str:
+    return str(error) if isinstance(error, StageError) else f"{type(error).__name__}: {error}"
+
+
+def _extra(inputs: StageInputs[object]) -> dict[str, object]:
+    stage = inputs.context
+    return {"stage": stage.stage, "run_id": str(stage.run_id), "attempt": inputs.attempt}

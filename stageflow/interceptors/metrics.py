@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import cast, final
+from typing import final
 
-from returns.result import Failure, Result, Success
+from returns.result import Result
 from typing_extensions import Never, TypeVar, override
 
 from stageflow.context.inputs import StageFunction, StageInputs
@@ -20,7 +19,7 @@ from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageStatus
 from stageflow.errors import StageError
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, Skipped
-from stageflow.interceptors._stages import observed, without_items
+from stageflow.interceptors._stages import Ending, escaped, gave, observed, without_items
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.interceptors.circuit_breaker import BreakerState, Closed, HalfOpen, Open
 from stageflow.observability import attributes as name
@@ -41,9 +40,13 @@ _STATES: Mapping[type[BreakerState], str] = {Closed: "closed", Open: "open", Hal
 class MetricsInterceptor(BaseInterceptor[Never]):
     """Measures each stage, and on a runner each run; it adds no error.
 
-    On a runner, put it outermost: then a stage is measured once, with all its attempts. Inside of a
-    `RetryInterceptor` each attempt is measured. Attributes have as few values as the pipeline has stages, statuses
-    and types of errors: there is no id and no number of an item among them.
+    Attributes have as few values as the pipeline has stages, statuses and types of errors: there is no id and no
+    number of an item among them.
+
+    When: rates, durations and failures are to be on a dashboard or to raise an alarm.
+    Where: outermost, on a runner: a stage is measured once, with all its attempts. Inside of a retry each attempt is.
+    Adds: nothing; what its meter raises is logged, and changes no outcome.
+    Costs: less than 1 us for a stage where no SDK is installed; with one, what its instruments cost.
 
     ============================  ===========================================================================
     ``stageflow.stage.duration``  histogram, seconds: pipeline, stage, kind, status, and ``error.type``
@@ -88,9 +91,8 @@ class MetricsInterceptor(BaseInterceptor[Never]):
         _run.set(run.around)
         if run.live:
             seconds = self.clock() - run.began
-            status, error = _how(outcome)
             self._tell(self.metrics.change, of.RUN_ACTIVE, -1, run.about)
-            self._ended((of.RUN_DURATION, of.RUN_FAILURES), seconds, run.about, status, error)
+            self._ended((of.RUN_DURATION, of.RUN_FAILURES), seconds, run.about, _how(outcome))
 
     def breaker_changed(self, stage: str, _before: BreakerState, after: BreakerState, /) -> None:
         """Measures the state of a breaker: for `CircuitBreakerInterceptor.on_change`."""
@@ -104,18 +106,18 @@ class MetricsInterceptor(BaseInterceptor[Never]):
             about = _about(inputs)
             before, began = inputs.attempt, self.clock()
             self._tell(self.metrics.change, of.STAGE_ACTIVE, 1, about)
-            status, error = StageStatus.CANCEL, None
+            how = Ending(StageStatus.CANCEL)
             try:
                 result = await call(inputs)
-                status, error = _gave(result)
-            except BaseException as escaped:
-                status, error = _escaped(escaped)
+                how = gave(result)
+            except BaseException as error:
+                how = escaped(error)
                 raise
             finally:
                 seconds = self.clock() - began
                 self._tell(self.metrics.change, of.STAGE_ACTIVE, -1, about)
                 self._tell(self.metrics.count, of.STAGE_ATTEMPTS, 1 + inputs.attempt - before, about)
-                self._ended((of.STAGE_DURATION, of.STAGE_FAILURES), seconds, about, status, error)
+                self._ended((of.STAGE_DURATION, of.STAGE_FAILURES), seconds, about, how)
             return result
 
         def run_maybe_measured(inputs: StageInputs[_A], /) -> Awaitable[Result[StageOutput[_B], _E1]]:
@@ -130,16 +132,13 @@ class MetricsInterceptor(BaseInterceptor[Never]):
         names: tuple[str, str],
         seconds: float,
         about: Mapping[str, str],
-        status: StageStatus,
-        error: BaseException | None,
+        how: Ending,
     ) -> None:
         duration, failures = names
-        if error is None:
-            self._tell(self.metrics.record, duration, seconds, {**about, name.STATUS: status.value})
-            return
-        failed = {**about, name.ERROR_TYPE: name.error_type(error)}
-        self._tell(self.metrics.count, failures, 1, failed)
-        self._tell(self.metrics.record, duration, seconds, {**failed, name.STATUS: status.value})
+        if how.error is not None:
+            about = {**about, name.ERROR_TYPE: name.error_type(how.error)}
+            self._tell(self.metrics.count, failures, 1, about)
+        self._tell(self.metrics.record, duration, seconds, {**about, name.STATUS: how.status.value})
 
     @staticmethod
     def _tell(
@@ -177,31 +176,15 @@ def _about(inputs: StageInputs[object]) -> dict[str, str]:
     return about
 
 
-def _gave(result: object) -> tuple[StageStatus, BaseException | None]:
-    match cast("Result[object, object]", result):
-        case Success(StageOutput(status=status)):
-            return status, None
-        case Failure(BaseException() as error):
-            return StageStatus.FAIL, error
-        case _:
-            return StageStatus.FAIL, TypeError("no Result of a StageOutput")
-
-
-def _escaped(error: BaseException) -> tuple[StageStatus, BaseException | None]:
-    task = asyncio.current_task() if isinstance(error, CancelledError) else None
-    cancelled = isinstance(error, GeneratorExit) or (task is not None and task.cancelling())
-    return (StageStatus.CANCEL, None) if cancelled else (StageStatus.FAIL, error)
-
-
-def _how(outcome: Outcome | BaseException) -> tuple[StageStatus, BaseException | None]:
+def _how(outcome: Outcome | BaseException) -> Ending:
     match outcome:
         case Completed():
-            return StageStatus.OK, None
+            return Ending(StageStatus.OK)
         case Skipped():
-            return StageStatus.SKIP, None
+            return Ending(StageStatus.SKIP)
         case Cancelled() | CancelledError():
-            return StageStatus.CANCEL, None
+            return Ending(StageStatus.CANCEL)
         case Failed(error):
-            return StageStatus.FAIL, error
+            return Ending(StageStatus.FAIL, error=error)
         case BaseException() as error:
-            return StageStatus.FAIL, error
+            return Ending(StageStatus.FAIL, error=error)

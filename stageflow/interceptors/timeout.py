@@ -27,6 +27,11 @@ class TimeoutInterceptor(BaseInterceptor[StageTimeoutError]):
 
     A stage that swallows the cancellation and succeeds has timed out all the same. An infinite limit is none.
 
+    When: a stage may hang, or an answer that comes late is worth nothing.
+    Where: inside of the retry and the breaker, to limit one attempt; outside of them, to limit all of them.
+    Adds: `StageTimeoutError`, which is not ``retryable``.
+    Costs: a timer of the loop for each call, some 8 us.
+
     Attributes:
         seconds: the limit.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Generic, Self, TypeVarTuple, cast, final, overload
+from typing import TYPE_CHECKING, Generic, Self, TypeVarTuple, cast, final, overload
 
 from returns.result import Failure, Result, Success
 from typing_extensions import Never, TypeVar, Unpack, override
@@ -17,9 +17,9 @@ from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.output import StageOutput, ok, skip
 from stageflow.core.output import cancel as cancelled
-from stageflow.core.stage import Shape, StageHandle, StageKind
+from stageflow.core.stage import Shape, StageHandle, StageKind, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
-from stageflow.graph.diagram import Diagram, drawing
+from stageflow.graph.drawing import drawing
 from stageflow.graph.executor import UnifiedStageGraph, built, driver, graph_of
 from stageflow.graph.leaf import leaf, lifted_leaf
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, PipelineResult
@@ -44,6 +44,9 @@ from stageflow.graph.shape import (
 from stageflow.graph.spec import UnifiedStageSpec, checked_names
 from stageflow.graph.wrapping import Each, OrNone, Recover, Settle, Using, When, Wrapped, Wrapper, Wraps
 from stageflow.ports import LOCAL
+
+if TYPE_CHECKING:  # it is imported when the first diagram is made
+    from stageflow.graph.diagram import Diagram
 
 _I = TypeVar("_I", contravariant=True, default=Never)
 _O = TypeVar("_O", covariant=True, default=object)
@@ -236,7 +239,11 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self._shape,))
+        return (_again, (type(self), in_order(self._shape), self._shape))
+
+
+def _again(kind: Callable[[Shape], StageHandle[object]], _: object, shape: Shape) -> StageHandle[object]:
+    return kind(shape)
 
 
 class Pipeline(Stage[_I, _O, _E]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeVar, final
+from typing import Generic, Literal, TypeVar, final, overload
 
 from stageflow.core.stage import Shape, StageHandle
 
@@ -15,8 +15,7 @@ _T = TypeVar("_T")
 class Decision:
     """What is to become of a stage with ``effects="once"`` that a resumed run finds started and not ended.
 
-    Made by `repeat`, `skip` and `gave`, for `Runner.resume`. A name is that of the report, with the numbers of items
-    (``charge[3]``); a handle stands for every item that is open.
+    Made from the stage, for `Runner.resume`: ``Decision.of(charge).gave(receipt)``, ``.repeat()`` or ``.skip(reason)``.
 
     Attributes:
         stage: the stage, or its name.
@@ -30,27 +29,40 @@ class Decision:
     value: object = None
     reason: str = ""
 
+    @overload
     @staticmethod
-    def repeat(stage: StageHandle[object] | str) -> Decision:
-        """Its effect did not happen, or may happen again: it runs, with the same idempotency key."""
-        return Decision(_stage(stage), "repeat")
-
+    def of(stage: StageHandle[_T], /, *, item: str = "") -> Undecided[_T]: ...
+    @overload
     @staticmethod
-    def skip(stage: StageHandle[object] | str, reason: str) -> Decision:
-        """It counts as skipped, and what follows it too."""
-        return Decision(_stage(stage), "skip", reason=reason)
-
+    def of(stage: str, /) -> Undecided[object]: ...
     @staticmethod
-    def gave(stage: StageHandle[_T], value: _T, *, item: str = "") -> Decision:
-        """Its effect happened, and this is what it gave.
+    def of(stage: StageHandle[_T] | str, /, *, item: str = "") -> Undecided[_T] | Undecided[object]:
+        """The stage that is decided about.
 
         Args:
-            stage: the stage.
-            value: its output.
-            item: inside of an ``.each``, the name of the one that is meant: ``charge[3]``.
+            stage: a handle, for all that is open of it, or a name as the report has it: ``charge[3]``.
+            item: where a handle is given and one item is meant, the name of that.
         """
-        return Decision(item or stage.shape, "gave", value)
+        return Undecided(item or (stage if isinstance(stage, str) else stage.shape))
 
 
-def _stage(stage: StageHandle[object] | str) -> Shape | str:
-    return stage if isinstance(stage, str) else stage.shape
+@final
+class Undecided(Generic[_T]):
+    """A stage that is to be decided about."""
+
+    __slots__ = ("_stage",)
+
+    def __init__(self, stage: Shape | str) -> None:
+        self._stage = stage
+
+    def repeat(self) -> Decision:
+        """Its effect did not happen, or may happen again: it runs, with the same idempotency key."""
+        return Decision(self._stage, "repeat")
+
+    def skip(self, reason: str) -> Decision:
+        """It counts as skipped, and what follows it too."""
+        return Decision(self._stage, "skip", reason=reason)
+
+    def gave(self, value: _T) -> Decision:
+        """Its effect happened, and this is what it gave."""
+        return Decision(self._stage, "gave", value)

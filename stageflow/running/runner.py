@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Self, cast, final
 from uuid import UUID, uuid4
@@ -18,13 +19,14 @@ from stageflow.core.timer import PipelineTimer
 from stageflow.errors import MissingPortError, ResumeError, StageError, StageExecutionError
 from stageflow.events.context import get_event_sink
 from stageflow.events.sink import NoOpEventSink
-from stageflow.graph.executor import AnyGraph, UnifiedStageGraph
+from stageflow.graph.executor import AnyGraph, Driver, UnifiedStageGraph
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.places import Places, lent
 from stageflow.graph.run import Run, Wrapping
 from stageflow.graph.telling import Teller
 from stageflow.graph.wrapping import Wraps
 from stageflow.interceptors.base import BaseInterceptor
+from stageflow.observability.logging import bind_run, log_ids
 from stageflow.pipeline.builder import Interceptor, Stage
 from stageflow.ports import ConfigProvider, Engine, EventSink, RunStore
 from stageflow.running.around import Around
@@ -277,13 +279,15 @@ class Runner(Generic[_X]):
 
     async def _execute(self, run: Run, value: object) -> Outcome:
         self._state.active.setdefault(run, None)
-        hooks = self._settings.hooks
+        hooks, token = self._settings.hooks, bind_run(run.run_id, run.correlation)
         ended: Outcome | BaseException | None = None
         started: list[BaseInterceptor[StageError]] = []
         try:
             for hook in hooks:
-                hook.run_started(run.context)
+                ids = hook.run_started(run.context)
                 started.append(hook)
+                if ids is not None:
+                    run.correlate(ids)
             ended = outcome = await execute(run, value, run.journal or self._settings.store)
         except BaseException as error:
             ended = error
@@ -296,6 +300,8 @@ class Runner(Generic[_X]):
                 run.journal.close()
             if ended is not None:
                 _tell_ended(run, started, ended)
+            with suppress(ValueError):  # closed unfinished, from some other context
+                log_ids.reset(token)
 
     def _run_of(self, graph: AnyGraph, given: PipelineContext | None) -> Run:
         settings, state = self._settings, self._state
@@ -412,5 +418,4 @@ def _over(first: ConfigProvider | None, second: ConfigProvider | None) -> Config
 
 _DEFAULT: Runner[Never] = Runner()
 
-
-drive = _DEFAULT.drive
+drive: Driver = _DEFAULT.drive

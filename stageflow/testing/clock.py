@@ -6,15 +6,12 @@ import asyncio
 import math
 import selectors
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar, cast, final
+from typing import Final, TypeVar, final
 
 from typing_extensions import TypeVarTuple, Unpack, override
-
-from stageflow.core.timer import PipelineTimer
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -180,7 +177,7 @@ def run_in(make: Callable[[], VirtualEventLoop], main: Coroutine[object, object,
     except RuntimeError:
         main.close()
         raise
-    with asyncio.Runner(loop_factory=make) as runner, _timers_by(runner.get_loop().time):
+    with asyncio.Runner(loop_factory=make) as runner:
         return runner.run(main)
 
 
@@ -195,15 +192,3 @@ def need_no_loop() -> None:
     except RuntimeError:
         return
     raise RuntimeError("An event loop of its own is needed: call this in a plain `def` test, not an `async` one.")
-
-
-@contextmanager
-def _timers_by(clock: Callable[[], float]) -> Generator[None]:
-    """Makes the timers of runs go by this clock where they are given none."""
-    defaults = cast("dict[str, object]", PipelineTimer.__init__.__kwdefaults__)
-    before = defaults["clock"]
-    defaults["clock"] = clock
-    try:
-        yield
-    finally:
-        defaults["clock"] = before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -45,7 +46,7 @@ class StubbornError(Exception):
 
     def __init__(self, what: str, *, needed: int) -> None:
         super().__init__(f"{what} needs {needed}")
-        self.callback = lambda: needed
+        self.callback: Callable[[], int] = lambda: needed
 
 
 @lift

@@ -55,7 +55,7 @@ class Scribe:
         self._readers: list[tuple[str, Leaf]] = []
         self.nodes: list[DiagramNode] = []
         self.edges: list[DiagramEdge] = []
-        self.clusters = Clusters(atlas)
+        self.clusters: Clusters = Clusters(atlas)
 
     def draw(self, visit: Visit) -> Drawing:
         """Draws a plan, and gives where its output comes from."""

@@ -7,15 +7,17 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
-from stageflow import Completed, Failed, Runner, TimeoutInterceptor, WorkerLostError
-from stageflow.engines import DaskEngine
+from stageflow import Completed, Failed, PipelineContext, Runner, TimeoutInterceptor, WorkerLostError
+from stageflow.engines import DaskEngine, ProcessEngine
+from stageflow.stores import SqliteRunStore
 from tests.engines.conftest import Cluster
 from tests.engines.files import written
-from tests.engines.worker_stages import add, nowhere, on_gpu, pid_then_wait
+from tests.engines.worker_stages import add, marked, nowhere, on_gpu, pid_then_wait
 
 distributed = pytest.importorskip("distributed")
 
@@ -88,15 +90,18 @@ async def test_a_worker_that_leaves_the_cluster_in_a_stage_is_an_attempt_too(cli
     assert outcome.report.stages["pid_then_wait"].attempts == 2
 
 
-async def test_a_scheduler_that_is_killed_is_a_lost_worker_at_once_and_no_hang(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path)
+async def test_a_scheduler_that_is_killed_is_a_lost_worker_at_once_and_the_run_goes_on_elsewhere(
+    tmp_path: Path,
+) -> None:
+    cluster, path, pipeline = Cluster(tmp_path), tmp_path / "pid", marked | pid_then_wait
+    context = PipelineContext(run_id=uuid4())
     try:
         cluster.worker("--no-nanny")
         async with distributed.Client(cluster.address, asynchronous=True, timeout=20) as client:
             await client.wait_for_workers(1, timeout=60)
-            runner = Runner(engine=DaskEngine(client))
-            handle = runner.start(pid_then_wait, str(tmp_path / "pid"))
-            await written(tmp_path / "pid")
+            runner = Runner(engine=DaskEngine(client), store=SqliteRunStore(tmp_path / "runs.db"))
+            handle = runner.start(pipeline, str(path), context=context)
+            await written(path)
             cluster.scheduler.kill()
             async with asyncio.timeout(10):
                 outcome = await handle
@@ -109,6 +114,15 @@ async def test_a_scheduler_that_is_killed_is_a_lost_worker_at_once_and_no_hang(t
                 assert isinstance(after.error, WorkerLostError)
     finally:
         cluster.close()
+    path.unlink()
+    async with Runner(engine=ProcessEngine(workers=1), store=SqliteRunStore(tmp_path / "runs.db")) as elsewhere:
+        resuming = asyncio.create_task(elsewhere.resume(pipeline, context.run_id))
+        await written(path)
+        path.unlink()
+        resumed = await resuming
+        assert isinstance(resumed, Completed)
+        marks = Path(f"{path}.marks").read_text()  # noqa: ASYNC240  (a byte)
+        assert marks == "x", "what had ended is not run again"
 
 
 def test_a_client_that_is_not_asynchronous_is_refused(cluster: Cluster) -> None:

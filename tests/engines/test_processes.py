@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -24,6 +25,15 @@ from tests.engines.worker_stages import pid_then_wait
 
 if __name__ == "__main__":
     asyncio.run(Runner(engine=ProcessEngine(workers=1)).run(pid_then_wait, sys.argv[1]))
+"""
+
+UNSTARTABLE = """
+import asyncio
+from stageflow import Runner
+from stageflow.engines import ProcessEngine
+from tests.engines.worker_stages import add
+
+print(asyncio.run(Runner(engine=ProcessEngine(workers=1)).run(add, 1)).error)
 """
 
 
@@ -112,6 +122,19 @@ async def test_workers_end_with_the_process_of_the_run_however_that_ends(tmp_pat
     run.kill()
     run.wait()
     await gone(worker)
+
+
+async def test_processes_that_cannot_start_fail_the_stage_instead_of_being_started_for_ever() -> None:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    script = UNSTARTABLE.encode()  # from standard input, which is no file that a process could import
+    run = await asyncio.create_subprocess_exec(
+        sys.executable, "-", env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        printed, complaints = await run.communicate(script)
+    assert printed.decode().startswith('Stage "add": a worker process ended before it could do anything')
+    assert complaints.count(b"FileNotFoundError") == 1
 
 
 async def test_processes_may_be_started_as_the_application_says() -> None:

@@ -36,6 +36,7 @@ from tests.engines.worker_stages import (
     CLOCK,
     TornError,
     add,
+    charged,
     divide,
     here,
     lifted_elsewhere,
@@ -162,6 +163,14 @@ async def test_a_stage_that_loses_every_worker_fails_after_its_attempts_whatever
     assert isinstance(outcome, Failed)
     assert outcome.error == WorkerLostError('Stage "add": it is gone. It was started 3 times.', stage="add")
     assert len(engine.calls) == outcome.report.stages["add"].attempts == 3
+
+
+async def test_a_stage_that_must_not_run_twice_is_not_started_again_on_another_worker() -> None:
+    engine = Scripted(losses=1)
+    outcome = await Runner(engine=engine).run(charged.using(RetryInterceptor(attempts=3, backoff=0)), 1)
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.error, WorkerLostError)
+    assert len(engine.calls) == 1
 
 
 async def test_an_engine_that_is_lost_itself_is_not_asked_again() -> None:

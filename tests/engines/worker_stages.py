@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +75,19 @@ def pid_then_wait(path: str) -> str:
 
 
 @lift
+def marked(path: str) -> str:
+    """Leaves a mark for each time that it ran."""
+    with Path(f"{path}.marks").open("a") as file:
+        file.write("x")
+    return path
+
+
+@lift(effects="once")
+def charged(number: int) -> int:
+    return number
+
+
+@lift
 def pid_then_count(path: str) -> str:
     """Says which process it is in, and counts in one call into C, which hears nothing."""
     partial = Path(f"{path}.partial")
@@ -113,3 +128,42 @@ def plain(number: int) -> int:
 
 
 lifted_elsewhere = lift(name="lifted elsewhere")(plain)
+
+
+@lift
+def interrupts_itself(_: int) -> int:
+    raise KeyboardInterrupt
+
+
+@lift
+async def waits(number: int) -> int:
+    _STARTED.set()
+    await asyncio.sleep(3600)
+    return number
+
+
+@lift
+def computes(number: int) -> int:
+    _STARTED.set()
+    while _STARTED.is_set():
+        number += 1
+    return number
+
+
+@lift
+async def leaves_a_task(number: int) -> int:
+    LEFT.append(asyncio.create_task(asyncio.sleep(3600)))
+    return number
+
+
+_STARTED = threading.Event()
+LEFT: list[asyncio.Task[None]] = []
+
+
+def started() -> None:
+    """Waits until `waits` or `computes` has begun in this process, and forgets that."""
+    assert _STARTED.wait(60)
+
+
+def forgotten() -> None:
+    _STARTED.clear()

@@ -88,6 +88,16 @@ MODULES = {
         registry = PipelineRegistry()
         registry.register("orders", counted)
 
+        @stage(effects="once")
+        async def charge(inputs: StageInputs[str]) -> Result[StageOutput[str], StageError]:
+            print("started", flush=True)
+            while not os.path.exists(inputs.value):
+                await asyncio.sleep(0.01)
+            return ok("charged")
+
+        def no_runner() -> Runner:
+            raise ValueError("no setting")
+
         def runner() -> Runner:
             return Runner(ports=StagePorts().provide(GREETING, "hello"))
         """,
@@ -176,8 +186,8 @@ def test_branches_and_entries_of_a_registry_are_pipelines_too(folder: Path) -> N
     [
         (("app:sold_out",), ExitCode.FAILED, "failed: SoldOut: there is none left"),
         (("app:broken",), ExitCode.DEFECT, 'Stage "broken" raised ZeroDivisionError'),
-        (("app:nothing",), ExitCode.SKIPPED, "was skipped: there is nothing to do"),
-        (("app:stopping",), ExitCode.CANCELLED, "was cancelled: enough"),
+        (("app:nothing",), ExitCode.SKIPPED, "was skipped: nothing: there is nothing to do"),
+        (("app:stopping",), ExitCode.CANCELLED, "was cancelled: stopping: enough"),
         (("app:stubborn", "--deadline", "0.01"), ExitCode.CANCELLED, "deadline"),
         (("app:greet",), ExitCode.USAGE, "--runner MODULE:RUNNER"),
     ],
@@ -199,7 +209,11 @@ def test_how_a_run_ended_is_its_exit_code(folder: Path, words: tuple[str, ...], 
         (("run", "app:registry.order"), ExitCode.USAGE, 'Did you mean "orders"?'),
         (("run", "app:Order"), ExitCode.USAGE, "app:Order is no pipeline, but type. Pipelines there: total"),
         (("run", "app:counted"), ExitCode.USAGE, '"total|doubled" takes Order. Give it by --input JSON'),
-        (("run", "app:counted", "-i", '{"id": "x", "names": []}'), ExitCode.USAGE, "$.id has 'x' (str)"),
+        (
+            ("run", "app:counted", "-i", '{"id": "x", "names": []}'),
+            ExitCode.USAGE,
+            "takes Order, which the input does not fit: Expected `int`, got `str` - at `$.id`",
+        ),
         (("run", "app:counted", "-i", '{"id": 1}'), ExitCode.USAGE, "names"),
         (("run", "app:waiting", "-i", "hello"), ExitCode.USAGE, "A text is JSON in quotes: --input '\"hello\"'."),
         (("run", "app:doubled", "-i", "{"), ExitCode.USAGE, "the input is no JSON"),
@@ -207,6 +221,12 @@ def test_how_a_run_ended_is_its_exit_code(folder: Path, words: tuple[str, ...], 
         (("run", "app:doubled", "--no-such-option"), ExitCode.USAGE, "No such option"),
         (("run", "app:doubled", "-i", "1", "--runner", "app:total"), ExitCode.USAGE, "is no Runner"),
         (("run", "app:doubled", "-i", "1", "--runner", "app:broken"), ExitCode.USAGE, "is no Runner"),
+        (
+            ("run", "app:doubled", "-i", "1", "--runner", "app:no_runner"),
+            ExitCode.BROKEN,
+            "fails: ValueError: no setting",
+        ),
+        (("run", "app:doubled", "-i", "1", "--runner", "app:runner", "--store", "x.db"), ExitCode.USAGE, "leave out"),
         (("run", "failing:x"), ExitCode.BROKEN, "'failing' fails on import: NameError: name 'undefined_name'"),
         (("run", "failing:x"), ExitCode.BROKEN, "(failing.py:3)"),
         (("run", "no_syntax:x"), ExitCode.BROKEN, "(no_syntax.py:1)"),
@@ -327,11 +347,30 @@ def test_a_run_that_was_killed_is_resumed_once_its_lease_has_ended(folder: Path,
     (run,) = json.loads(command(folder, "runs", "--store", store, "--json").stdout)
     assert run["status"] == "running"
     gate.touch()
-    codes = [ExitCode.STORE.value]
-    while codes[-1] == ExitCode.STORE:
-        ended = command(folder, "resume", run["run_id"], "app:waiting", "--store", store)
-        codes.append(ended.returncode)
-    assert codes[-1] == ExitCode.COMPLETED, ended.stderr
+    ended = resumed(folder, run["run_id"], "app:waiting", "--store", store)
+    assert ended.returncode == ExitCode.COMPLETED, ended.stderr
+
+
+def resumed(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """What resuming a run comes to, once the lease of the process that was killed has ended."""
+    ended = command(folder, "resume", *words)
+    while "LeaseHeldError" in ended.stderr:
+        ended = command(folder, "resume", *words)
+    return ended
+
+
+def test_a_stage_that_must_not_run_twice_and_was_cut_off_needs_a_decision(folder: Path, tmp_path: Path) -> None:
+    store, gate = tmp_path / "runs.db", tmp_path / "open"
+    with running(folder, "run", "app:charge", "-i", json.dumps(str(gate)), "--store", store, "--lease", "2") as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=60)
+    gate.touch()
+    (run,) = json.loads(command(folder, "runs", "--store", store, "--json").stdout)
+    undecided = resumed(folder, run["run_id"], "app:charge", "--store", store)
+    assert undecided.returncode == ExitCode.STORE
+    assert "EffectsUnknownError" in undecided.stderr
+    decided = resumed(folder, run["run_id"], "app:charge", "--store", store, "--repeat", "charge")
+    assert (decided.returncode, decided.stdout) == (ExitCode.COMPLETED, "started\ncharged\n"), decided.stderr
 
 
 def test_a_run_cannot_be_resumed_with_another_pipeline(folder: Path, tmp_path: Path) -> None:
@@ -420,3 +459,10 @@ def test_a_shell_can_complete_commands(folder: Path) -> None:
         timeout=60,
     )
     assert ended.stdout.split() == ["resume", "report"], ended.stderr
+
+
+def test_the_guide_and_the_enum_have_the_same_exit_codes() -> None:
+    guide = (ROOT / "docs" / "guides" / "command-line.md").read_text(encoding="utf-8")
+    for code in ExitCode:
+        assert f"| {code.value} | `{code.name}` |" in guide
+        assert code.name in (ExitCode.__doc__ or "")

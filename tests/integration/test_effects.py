@@ -97,7 +97,7 @@ async def test_a_resume_asks_before_it_repeats_one_that_was_cut_off() -> None:
     with pytest.raises(EffectsUnknownError) as asked:
         await Runner(store=store).resume(charge | thanks, run_id)
     assert asked.value.stages == ("charge",)
-    assert 'decisions=[Decision.repeat("charge")]' in str(asked.value)
+    assert 'decisions=[Decision.of("charge").repeat()]' in str(asked.value)
     assert charged == ["hangs"]
     record = await store.get_run(run_id)
     assert record is not None
@@ -107,7 +107,7 @@ async def test_a_resume_asks_before_it_repeats_one_that_was_cut_off() -> None:
 async def test_it_runs_again_where_that_was_decided_with_the_same_key() -> None:
     store = MemoryRunStore()
     run_id = await cut_off(charge | thanks, "hangs", store)
-    outcome = await Runner(store=store).resume(charge | thanks, run_id, decisions=[Decision.repeat(charge)])
+    outcome = await Runner(store=store).resume(charge | thanks, run_id, decisions=[Decision.of(charge).repeat()])
     assert isinstance(outcome, Completed)
     assert outcome.value == "thanks: receipt of hangs"
     assert charged == ["hangs", "hangs"]
@@ -119,7 +119,7 @@ async def test_what_it_gave_can_be_told_and_is_recorded() -> None:
     store = MemoryRunStore()
     run_id = await cut_off(charge | thanks, "hangs", store)
     runner = Runner(store=store)
-    outcome = await runner.resume(charge | thanks, run_id, decisions=[Decision.gave(charge, "receipt 7")])
+    outcome = await runner.resume(charge | thanks, run_id, decisions=[Decision.of(charge).gave("receipt 7")])
     assert isinstance(outcome, Completed)
     assert (outcome.value, charged) == ("thanks: receipt 7", ["hangs"])
     again = await runner.resume(charge | thanks, run_id)
@@ -130,7 +130,7 @@ async def test_what_it_gave_can_be_told_and_is_recorded() -> None:
 async def test_it_can_be_skipped() -> None:
     store = MemoryRunStore()
     run_id = await cut_off(charge | thanks, "hangs", store)
-    decisions = [Decision.skip("charge", "refunded by hand")]
+    decisions = [Decision.of("charge").skip("refunded by hand")]
     outcome = await Runner(store=store).resume(charge | thanks, run_id, decisions=decisions)
     assert isinstance(outcome, Skipped)
     assert (outcome.reason, charged) == ("charge: refunded by hand", ["hangs"])
@@ -140,7 +140,7 @@ async def test_of_items_each_is_decided_by_its_name_or_all_by_the_handle() -> No
     store, pipeline = MemoryRunStore(), charge.each()
     run_id = await cut_off(pipeline, ["hangs", "hangs too"], store)
     runner = Runner(store=store)
-    named = [Decision.gave(charge, "receipt 0", item="charge[0]")]
+    named = [Decision.of(charge, item="charge[0]").gave("receipt 0")]
     outcome = await runner.resume(pipeline, run_id, decisions=named)
     assert isinstance(outcome, Completed)
     assert outcome.value[0] == "receipt 0"
@@ -165,9 +165,9 @@ async def test_a_decision_is_needed_for_each_that_is_open() -> None:
     handle.cancel("dies")
     await handle
     with pytest.raises(EffectsUnknownError) as asked:
-        await Runner(store=store).resume(send.each(), handle.run_id, decisions=[Decision.repeat("send[1]")])
+        await Runner(store=store).resume(send.each(), handle.run_id, decisions=[Decision.of("send[1]").repeat()])
     assert asked.value.stages == ("send[0]",)
-    outcome = await Runner(store=store).resume(send.each(), handle.run_id, decisions=[Decision.repeat(send)])
+    outcome = await Runner(store=store).resume(send.each(), handle.run_id, decisions=[Decision.of(send).repeat()])
     assert isinstance(outcome, Completed)
     assert outcome.value == ("a", "b")
 
@@ -176,7 +176,7 @@ async def test_a_decision_about_what_was_not_cut_off_is_refused() -> None:
     store = MemoryRunStore()
     run_id = await cut_off(charge | thanks, "hangs", store)
     with pytest.raises(EffectsUnknownError, match=r'"thanks" needs no decision. Of the stages .* cut off: "charge"'):
-        await Runner(store=store).resume(charge | thanks, run_id, decisions=[Decision.repeat(thanks)])
+        await Runner(store=store).resume(charge | thanks, run_id, decisions=[Decision.of(thanks).repeat()])
 
 
 async def test_inside_wrappers_what_it_gave_is_decided_as_its_own() -> None:
@@ -189,7 +189,7 @@ async def test_inside_wrappers_what_it_gave_is_decided_as_its_own() -> None:
     for pipeline in (charge.settled() | reads, charge.optional() | reads):
         charged.clear()
         run_id = await cut_off(pipeline, "hangs", store)
-        outcome = await Runner(store=store).resume(pipeline, run_id, decisions=[Decision.gave(charge, "receipt 7")])
+        outcome = await Runner(store=store).resume(pipeline, run_id, decisions=[Decision.of(charge).gave("receipt 7")])
         assert isinstance(outcome, Completed)
         assert (outcome.value, charged) == ("receipt 7", ["hangs"])
 
@@ -267,6 +267,23 @@ async def test_where_what_is_around_it_is_tried_again_what_it_gave_stands() -> N
         outcome = await Runner(store=store).run((charge | flaky).using(RetryInterceptor(backoff=0)), "a")
         assert isinstance(outcome, Completed)
         assert (outcome.value, charged) == ("receipt of a", ["a"])
+
+
+async def test_what_it_gave_in_a_former_process_stands_too_where_what_is_around_it_is_tried_again() -> None:
+    attempts = []
+
+    @stage
+    async def flaky(inputs: StageInputs[str]) -> Result[StageOutput[str], DeclinedError]:
+        attempts.append(inputs.value)
+        return fail(DeclinedError("busy", retryable=True)) if len(attempts) < 4 else ok(inputs.value)
+
+    pipeline = (charge | flaky).using(RetryInterceptor(attempts=2, backoff=0))
+    runner = Runner(store=MemoryRunStore())
+    failed = await runner.run(pipeline, "a")
+    assert isinstance(failed, Failed)
+    outcome = await runner.resume(pipeline, failed.report.run_id)
+    assert isinstance(outcome, Completed)
+    assert (outcome.value, len(attempts), charged) == ("receipt of a", 4, ["a"])
 
 
 async def test_a_store_that_is_lost_as_it_is_to_start_keeps_it_from_running() -> None:

@@ -98,7 +98,7 @@ async def test_killed_in_a_stage_that_must_not_run_twice_the_resume_asks(tmp_pat
         with pytest.raises(EffectsUnknownError) as asked:
             await resumed(runner, pipeline, run_id)
         assert asked.value.stages == ("send",)
-        outcome = await resumed(runner, pipeline, run_id, decisions=[Decision.gave(send, "sent by hand")])
+        outcome = await resumed(runner, pipeline, run_id, decisions=[Decision.of(send).gave("sent by hand")])
     assert isinstance(outcome, Completed)
     assert outcome.value == "sent by hand!"
     assert lines(tmp_path / "ran") == ["before", "send", "after"]

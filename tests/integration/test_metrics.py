@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 import pickle
 import re
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
@@ -46,8 +41,8 @@ from stageflow import (
 from stageflow.interceptors.metrics import MetricsInterceptor
 from stageflow.observability.metrics import MemoryMetrics, Series
 from stageflow.observability.otel import OpenTelemetryMetrics
+from tests.receiving import metrics_in, receiving, requests_to
 
-RECEIVER = Path(__file__).with_name("otlp_receiver.py")
 RETRIES = RetryInterceptor(attempts=3, backoff=0.0)
 
 
@@ -320,34 +315,6 @@ def test_it_is_a_value() -> None:
     assert repr(OpenTelemetryMetrics()) == "OpenTelemetryMetrics()"
 
 
-@contextmanager
-def receiving() -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """A receiver in another process, and its port."""
-    process = subprocess.Popen(
-        [sys.executable, str(RECEIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline()), process
-        finally:
-            process.kill()
-
-
-def received(process: subprocess.Popen[str]) -> tuple[dict[str, dict[str, object]], str]:
-    """The metrics that the receiver got, by name, once it has ended; and all it printed."""
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    found = {
-        metric["name"]: metric
-        for line in out.splitlines()
-        for group in json.loads(line)["resourceMetrics"]
-        for scope in group["scopeMetrics"]
-        for metric in scope["metrics"]
-    }
-    return found, out
-
-
 async def test_the_metrics_of_a_diamond_arrive_at_a_real_receiver() -> None:
     slow = hangs.named("slow").using(TimeoutInterceptor(0.01)).settled()
 
@@ -367,7 +334,8 @@ async def test_the_metrics_of_a_diamond_arrive_at_a_real_receiver() -> None:
         assert isinstance(outcome, Completed)
         assert isinstance(await runner.run((first | flaky(1)).named("guarded"), "x"), Failed)
         await asyncio.to_thread(provider.shutdown)
-        metrics, everything = await asyncio.to_thread(received, process)
+        requests, everything = await asyncio.to_thread(requests_to, process)
+    metrics = metrics_in(requests)
 
     assert set(metrics) == {
         "stageflow.breaker.state",

@@ -11,6 +11,7 @@ import pytest
 from returns.result import Failure, Result, Success
 
 from stageflow import (
+    Cancelled,
     Completed,
     CorrelationIds,
     Failed,
@@ -19,11 +20,14 @@ from stageflow import (
     RecordingEventSink,
     RetryInterceptor,
     Runner,
+    RunStoreError,
     Skipped,
     Stage,
     StageError,
     StageInputs,
     StageOutput,
+    StageStatus,
+    cancel,
     fail,
     lift,
     ok,
@@ -33,6 +37,7 @@ from stageflow import (
 )
 from stageflow.errors import GraphChangedError, LeaseHeldError, ResumeError
 from stageflow.stores import MemoryRunStore, SqliteRunStore
+from tests.lost_store import Losing
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +245,26 @@ async def test_a_completed_run_gives_its_outcome_again_and_nothing_runs(name) ->
     assert len(sink.events) == told_first
 
 
+@pytest.mark.parametrize("acknowledges", [True, False])
+@pytest.mark.parametrize("name", PIPELINES)
+async def test_wherever_the_store_was_lost_the_run_comes_to_what_an_undisturbed_one_does(name, acknowledges) -> None:
+    make, value = PIPELINES[name]
+    whole = Losing(1_000, acknowledges=True)
+    undisturbed = await Runner(store=whole).run(make(), value)
+    assert isinstance(undisturbed, Completed)
+    for keeps in range(len(whole.recorded)):
+        store, run_id = Losing(keeps, acknowledges=acknowledges), uuid4()
+        with pytest.raises(RunStoreError, match="the disk is gone"):
+            await Runner(store=store).run(make(), value, context=PipelineContext(run_id=run_id))
+        await store.freed(run_id)
+        before = set(store.recorded)
+        resumed = await Runner(store=store).resume(make(), run_id)
+        assert isinstance(resumed, Completed)
+        assert (resumed.value, told(resumed)) == (undisturbed.value, told(undisturbed))
+        again = [path for path in store.recorded[len(before) :] if path in before]
+        assert again == [path for path in again if told(undisturbed)[path][0] is StageStatus.FAIL]
+
+
 async def test_a_skipped_run_is_skipped_again_for_the_same_reason() -> None:
     runner, run_id = Runner(store=MemoryRunStore()), uuid4()
     first = await runner.run(fetch | words, "empty", context=PipelineContext(run_id=run_id))
@@ -392,6 +417,42 @@ async def test_a_pipeline_that_is_retried_in_the_resumed_run_runs_whole_again() 
     ran.clear()
     await runner.resume(body, run_id)
     assert ran == ["words", "fetch home", "words"]
+
+
+async def test_a_stage_that_cancelled_the_run_runs_again() -> None:
+    reasons = ["not on sundays"]
+
+    @stage
+    async def picky(inputs: StageInputs[Page]) -> Result[StageOutput[str], StageError]:
+        note("picky")
+        return cancel(reasons.pop()) if reasons else ok(inputs.value.url)
+
+    runner = Runner(store=MemoryRunStore())
+    cancelled = await runner.run(fetch | picky, "home")
+    assert isinstance(cancelled, Cancelled)
+    ran.clear()
+    outcome = await runner.resume(fetch | picky, cancelled.report.run_id)
+    assert isinstance(outcome, Completed)
+    assert (outcome.value, ran, outcome.report.stages["picky"].attempts) == ("home", ["picky"], 2)
+
+
+async def test_a_run_inside_a_run_is_a_run_of_its_own() -> None:
+    runner = Runner(store=MemoryRunStore())
+    inner: list[UUID] = []
+
+    @stage
+    async def outer(inputs: StageInputs[str]) -> Result[StageOutput[int], StageError]:
+        outcome = await runner.run(fetch | words, inputs.value)
+        inner.append(outcome.report.run_id)
+        note("outer")
+        return ok(outcome.value if isinstance(outcome, Completed) else 0)
+
+    broken.append("outer")
+    failed = await runner.run(outer, "home")
+    broken.clear()
+    outcome = await runner.resume(outer, failed.report.run_id)
+    assert isinstance(outcome, Completed)
+    assert (outcome.value, len(set(inner))) == (4, 2)
 
 
 async def test_there_is_no_run_of_that_id() -> None:

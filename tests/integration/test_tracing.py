@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
-import json
 import logging
+import os
 import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -55,13 +54,15 @@ from stageflow import (
     skip,
     stage,
 )
+from stageflow.events.recording import RecordingEventSink
 from stageflow.interceptors.correlation import CorrelationInterceptor
 from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.logging import RunFilter
 from stageflow.observability.propagation import carrier, continued
 from stageflow.stores import MemoryRunStore
+from tests.documents import blocks_of
+from tests.receiving import metrics_in, receiving, requests_to, spans_in
 
-RECEIVER = Path(__file__).with_name("otlp_receiver.py")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -542,6 +543,47 @@ async def test_log_lines_of_a_run_have_the_id_of_its_trace(spans: Spans, caplog:
     assert [record.trace_id for record in caplog.records if record.name == "application"] == ids
 
 
+async def test_every_event_of_a_run_has_the_id_of_its_trace(spans: Spans) -> None:
+    sink = RecordingEventSink()
+    runner = Runner(sink=sink).using(spans.tracing)
+    outcome = await runner.run((first | left).named("site"), "x")
+    ids = {trace.format_trace_id(span.context.trace_id) for span in spans.all if span.context}
+    assert len(ids) == 1
+    assert {event.data.get("trace_id") for event in sink.events} == ids
+    assert sink.types[0] == "pipeline.created"
+    assert {outcome.report.correlation.trace_id} == ids
+
+
+async def test_a_run_that_names_a_trace_itself_keeps_its_id_whatever_span_is_current(spans: Spans) -> None:
+    sink, context = RecordingEventSink(), PipelineContext(correlation=CorrelationIds(trace_id=TRACE))
+    runner = Runner(sink=sink).using(spans.tracing)
+    await runner.run(first | left, "x", context=context)
+    with spans.provider.get_tracer("application").start_as_current_span("request"):
+        await runner.run(first | left, "x", context=context)
+    assert {event.data["trace_id"] for event in sink.events} == {TRACE}
+
+
+async def test_a_run_inside_of_a_stage_tells_the_same_trace(spans: Spans) -> None:
+    sink = RecordingEventSink()
+    runner = Runner(sink=sink).using(spans.tracing)
+
+    @stage
+    async def outer(inputs: StageInputs[str]) -> Result[StageOutput[str], Never]:
+        await runner.run(first | left, inputs.value)
+        return ok(inputs.value)
+
+    await runner.run(outer, "x")
+    assert sink.types.count("pipeline.created") == 2
+    assert len({event.data["trace_id"] for event in sink.events}) == 1
+
+
+async def test_without_an_sdk_events_name_no_trace() -> None:
+    sink = RecordingEventSink()
+    await Runner(sink=sink).using(TracingInterceptor(NoOpTracerProvider())).run(first | left, "x")
+    assert sink.events
+    assert not any("trace_id" in event.data for event in sink.events)
+
+
 async def test_the_trace_goes_on_across_a_boundary(spans: Spans) -> None:
     sent: dict[str, str] = {}
 
@@ -586,6 +628,24 @@ async def test_without_an_sdk_nothing_is_made_and_the_stage_is_called_as_it_is(
     assert await coroutine == ok("x")
     await Runner().using(tracing).run(stage(function), "x")
     assert [span for _, span in seen] == [trace.INVALID_SPAN] * 2
+
+
+async def test_an_application_that_installed_no_sdk_pays_for_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def start_span(self: object, name: str, *args: object, **kwargs: object) -> trace.Span:
+        started.append(name)
+        return trace.INVALID_SPAN
+
+    for tracer in (trace.NoOpTracer, trace.ProxyTracer):
+        monkeypatch.setattr(tracer, "start_span", start_span)
+    retried = (first | flaky(1)).named("site")
+    for tracing in (TracingInterceptor(), TracingInterceptor(NoOpTracerProvider())):
+        assert isinstance(await Runner().using(RETRIES).using(tracing).run(retried, "x"), Completed)
+        assert isinstance(await first.using(tracing).run("x"), Completed)
+    assert started == []
+    trace.get_tracer("application").start_span("the application's own")
+    assert started == ["the application's own"]
 
 
 async def test_what_is_not_sampled_stays_so_all_the_way_down() -> None:
@@ -670,6 +730,8 @@ from stageflow.interceptors.metrics import MetricsInterceptor
 from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.metrics import MemoryMetrics
 from stageflow.observability.propagation import carrier, continued
+from tests.documents import blocks_of
+from tests.receiving import metrics_in, receiving, requests_to, spans_in
 MetricsInterceptor(metrics=MemoryMetrics())
 assert carrier() == {}
 with continued({"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}):
@@ -724,33 +786,6 @@ print(sorted((point.attributes["stageflow.stage.name"], point.value) for point i
     assert done.stdout.splitlines() == ["['alone', 'watched', 'watched']", "[('alone', 1), ('watched', 1)]"]
 
 
-@contextmanager
-def receiving() -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """A receiver in another process, and its port."""
-    process = subprocess.Popen(
-        [sys.executable, str(RECEIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline()), process
-        finally:
-            process.kill()
-
-
-def received(process: subprocess.Popen[str]) -> list[dict[str, object]]:
-    """The spans that the receiver got, once it has ended."""
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    return [
-        {**span, "service": group["resource"]["attributes"]}
-        for line in out.splitlines()
-        for group in json.loads(line)["resourceSpans"]
-        for scope in group["scopeSpans"]
-        for span in scope["spans"]
-    ]
-
-
 def hexadecimal(encoded: object) -> str:
     return base64.b64decode(str(encoded)).hex()
 
@@ -770,7 +805,8 @@ async def test_the_spans_of_a_diamond_with_a_retry_and_a_timeout_arrive_at_a_rea
         outcome = await Runner().using(RETRIES).using(TracingInterceptor(provider)).run(diamond, "x")
         assert isinstance(outcome, Completed)
         await asyncio.to_thread(provider.shutdown)
-        spans = {str(span["name"]): span for span in await asyncio.to_thread(received, process)}
+        requests, _ = await asyncio.to_thread(requests_to, process)
+    spans = {str(span["name"]): span for span in spans_in(requests)}
 
     stages = {f"diamond.{name}" for name in ("first", "flaky", "slow", "together")}
     assert set(spans) == {"diamond", *stages}
@@ -804,3 +840,20 @@ async def test_the_spans_of_a_diamond_with_a_retry_and_a_timeout_arrive_at_a_rea
 def _texts(attributes: object) -> dict[str, object]:
     assert isinstance(attributes, list)
     return {one["key"]: one["value"].get("stringValue") for one in attributes}
+
+
+def test_the_program_of_the_guide_sends_its_spans_and_metrics_to_the_receiver_that_it_is_told_of() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "observability.md"
+    (block,) = [block for block in blocks_of(guide) if block.info == 'python title="traced.py"']
+    with receiving() as (port, process):
+        environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
+        done = subprocess.run(
+            [sys.executable, "-c", block.body], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        requests, _ = requests_to(process)
+    assert done.stderr == ""
+    assert done.stdout.startswith("Completed(value=(6, 'not')")
+    assert {span["name"] for span in spans_in(requests)} == {"stats", "stats.fetch", "stats.words", "stats.longest"}
+    assert {"stageflow.run.duration", "stageflow.stage.duration", "stageflow.stage.attempts"} <= set(
+        metrics_in(requests)
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
 from returns.result import Failure, Result, Success
 from typing_extensions import Never, override
 
@@ -20,18 +21,22 @@ from stageflow import (
     InterceptorContext,
     LimitInterceptor,
     LoggingInterceptor,
+    MetricsInterceptor,
     RetryInterceptor,
     StageError,
     StageInputs,
     StageResult,
     StageTimeoutError,
     TimeoutInterceptor,
+    TracingInterceptor,
     fail,
     get_default_interceptors,
     lift,
     ok,
     stage,
 )
+from stageflow.interceptors.correlation import CorrelationInterceptor
+from stageflow.observability.metrics import MemoryMetrics
 from stageflow.testing import (
     Act,
     Ending,
@@ -52,6 +57,8 @@ Any = Interceptor[StageError]
 FEW = settings(max_examples=40, deadline=None)
 SILENT = logging.getLogger("tests.silent")
 SILENT.setLevel(logging.CRITICAL)
+TRACED = TracingInterceptor(TracerProvider(shutdown_on_exit=False))
+MEASURED = MetricsInterceptor(MemoryMetrics())
 
 
 class Hooks(BaseInterceptor[Never]):
@@ -93,6 +100,11 @@ BUILT_IN: dict[str, Any] = {
     "quick breaker": breaker(1, 0.0),
     "limit": LimitInterceptor(1),
     "logging": LoggingInterceptor(logger=SILENT),
+    "correlation": CorrelationInterceptor(),
+    "tracing": TRACED,
+    "tracing without an SDK": TracingInterceptor(),
+    "metrics": MEASURED,
+    "metrics without an SDK": MetricsInterceptor(),
     "hooks": Hooks(),
     "no hooks": BaseInterceptor(),
     "defaults": Stack(LoggingInterceptor(logger=SILENT), RetryInterceptor(), breaker(), TimeoutInterceptor(30.0)),
@@ -112,6 +124,7 @@ single: st.SearchStrategy[Any] = st.one_of(
     st.builds(breaker, st.integers(1, 3), st.sampled_from([0.0, 1.0, 30.0])),
     st.builds(LimitInterceptor, st.integers(1, 2)),
     st.just(LoggingInterceptor(logger=SILENT)),
+    st.sampled_from([CorrelationInterceptor(), TRACED, MEASURED]),
     st.just(Hooks()),
 )
 stacks: st.SearchStrategy[Any] = st.lists(single, min_size=1, max_size=4).map(lambda many: Stack(*many))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import zlib
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Literal
+from uuid import UUID
 
 import pytest
 from returns.result import Result
@@ -15,8 +17,10 @@ from stageflow import (
     Completed,
     Failed,
     Pipeline,
+    PipelineContext,
     PipelineResult,
     Runner,
+    RunStoreError,
     Skipped,
     Stage,
     StageError,
@@ -31,6 +35,7 @@ from stageflow import (
     skip,
     stage,
 )
+from tests.lost_store import Losing
 
 AnyStage = Stage[object, object, StageError]
 AnyPipeline = Pipeline[object, object, StageError]
@@ -289,6 +294,32 @@ async def test_random_graphs_come_to_the_same_however_often_their_stages_suspend
         graph = made_up(seed)
         calm = without_suspending(graph)
         check_whole(graph, evaluated(graph), await runner.run(pipeline_of(calm), INPUT))
+
+
+async def test_random_graphs_that_lose_their_store_twice_and_are_resumed_come_to_what_the_reference_says() -> None:
+    lost = 0
+    for seed in range(7000, 7150):
+        graph, chance, run_id = made_up(seed), random.Random(seed), UUID(int=seed)
+        expected, pipeline = evaluated(graph), pipeline_of(graph)
+        context = PipelineContext(run_id=run_id)
+        store = Losing(chance.randint(0, len(graph.nodes) - 1), acknowledges=chance.random() < 0.5)
+        runner = Runner(store=store, on_failure="finish", max_concurrency=graph.limit)
+        going: Awaitable[Outcome] = runner.run(pipeline, INPUT, context=context)
+        try:
+            for keeps in (chance.randint(0, 5), 1_000):
+                try:
+                    outcome = await going
+                except RunStoreError:
+                    lost += 1
+                    await store.freed(run_id)
+                store.left = keeps
+                going = runner.resume(pipeline, run_id)
+            outcome = await going
+            check_whole(graph, expected, outcome)
+        except AssertionError as error:
+            error.add_note(f"seed {seed}: {graph}")
+            raise
+    assert lost > 150
 
 
 def test_the_random_graphs_are_of_many_kinds() -> None:

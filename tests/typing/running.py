@@ -27,7 +27,10 @@ from stageflow import (
     StagePorts,
     StageTimeoutError,
     TimeoutInterceptor,
+    lift,
+    stage,
 )
+from stageflow.durable import Decision
 
 CONTEXT = PipelineContext(ports=StagePorts().provide(CLOCK, FixedClock()))
 StagePorts().provide(CLOCK, "noon")  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
@@ -58,6 +61,23 @@ async def run() -> None:
     await RUNNER.run(len, "a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     lost: PipelineResult[int, NotFound] = await counted.run("a")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     print(lost)
+
+
+async def resume(run_id: UUID) -> None:
+    """A run that goes on is typed as one that starts, and so is what is decided about its stages."""
+    assert_type(
+        await RUNNER.resume(counted, run_id), PipelineResult[int, NotFound | StageTimeoutError | StageExecutionError]
+    )
+    await RUNNER.resume(counted, run_id, decisions=[Decision.of(words).gave(3), Decision.of("fetch").repeat()])
+    await RUNNER.resume(counted, str(run_id))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await RUNNER.resume(counted, run_id, decisions=[words])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    Decision.of(words).gave("three")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Decision.of(words).skip()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+stage(effects="once")
+lift(effects="once")
+stage(effects="twice")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 
 async def start() -> None:

@@ -7,19 +7,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from returns.result import Failure, Result, Success
-from typing_extensions import Never, assert_type
+from typing_extensions import Never, assert_type, override
 from vocabulary import Denied, Guard, NotFound, Page, Unparsable, counted, fetch, half, lang, links, pdf, words
 
 from stageflow import (
+    BaseInterceptor,
     CircuitBreakerInterceptor,
     CircuitOpenError,
+    CorrelationIds,
     LoggingInterceptor,
     Pipeline,
+    PipelineContext,
     RetryInterceptor,
     Stage,
     StageExecutionError,
     StageInputs,
     StageOutput,
+    StageResult,
     StageTimeoutError,
     TimeoutInterceptor,
     lift,
@@ -147,3 +151,36 @@ assert_type(fetch.replacing(fetch).by(fetch.named("other")), Stage[str, Page, No
 counted.replacing(words).by(lang)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 counted.replacing(words).by(half)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 counted.replacing(words).by(pdf)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+# run_started: nothing, or ids for the run to carry
+class Tenants(BaseInterceptor[Never]):
+    """An interceptor that gives a run its tenant."""
+
+    @override
+    def run_started(self, context: PipelineContext, /) -> CorrelationIds:
+        """Gives ids."""
+        return CorrelationIds(extra={"tenant": "acme"})
+
+
+class Watches(BaseInterceptor[Never]):
+    """An interceptor that only watches."""
+
+    @override
+    def run_started(self, context: PipelineContext, /) -> None:
+        """Gives nothing."""
+
+
+class Odd(BaseInterceptor[Never]):
+    """An interceptor that gives what no run can carry."""
+
+    @override
+    def run_started(self, context: PipelineContext, /) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Gives a text."""
+        return "acme"
+
+
+def tries_of(record: StageResult) -> tuple[StageResult, ...]:
+    """Attempts are records themselves."""
+    wrong: tuple[str, ...] = record.tries  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    return record.tries if wrong else ()

@@ -176,6 +176,62 @@ async def test_a_cancelled_probe_leaves_the_next_call_to_be_the_probe(clock) -> 
     assert isinstance(await guarded.run("fine"), Completed)
 
 
+async def test_a_probe_that_is_given_up_in_any_way_leaves_the_next_call_to_be_the_probe(clock) -> None:
+    def unsure(error: StageError) -> bool:
+        if str(error) == "odd":
+            raise KeyError("no such error")
+        return True
+
+    fetch = Answers(fail("a"), fail("odd"), ok("a"))
+    call = breaker(clock, failures=1, counts=unsure).wrap(fetch)
+    assert await call(StageInputs("opens it")) == fail("a")
+    clock.advance(30.0)
+    with pytest.raises(KeyError):
+        await call(StageInputs("a probe that cannot be judged"))
+    clock.advance(30.0)
+
+    async def waits(inputs: StageInputs[str]):
+        if inputs.value == "waits":
+            await asyncio.get_running_loop().create_future()
+        return fail("a") if inputs.value == "opens it" else ok("a")
+
+    assert await call(StageInputs("another probe")) == ok("a")
+    other = breaker(clock, failures=1).wrap(waits)
+    await other(StageInputs("opens it"))
+    clock.advance(30.0)
+    abandoned = other(StageInputs("waits"))
+    abandoned.send(None)
+    abandoned.close()
+    assert await other(StageInputs("fine")) == ok("a")
+
+
+async def test_an_on_change_that_raises_is_logged_and_changes_neither_result_nor_cancellation(clock, caplog) -> None:
+    def raises(stage: str, before: object, after: object) -> None:
+        raise ValueError("no dashboard")
+
+    entered = asyncio.Event()
+
+    @stage
+    async def fetch(inputs: StageInputs[str]):
+        if inputs.value == "wait":
+            entered.set()
+            await asyncio.get_running_loop().create_future()
+        return fail("down") if inputs.value == "fail" else ok("a")
+
+    guarded = fetch.using(breaker(clock, failures=1, on_change=raises))
+    failed = await guarded.run("fail")
+    assert isinstance(failed, Failed)
+    assert str(failed.error) == "down"
+    clock.advance(30.0)
+    waiting = asyncio.create_task(guarded(StageInputs("wait")))
+    await entered.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert isinstance(await guarded.run("fine"), Completed)
+    assert caplog.text.count("on_change of the breaker of stage") == 5  # open, half-open, open, half-open, closed
+
+
 async def test_only_what_counts_is_counted(clock) -> None:
     def defects_alone(error: StageError) -> bool:
         return isinstance(error, StageExecutionError)

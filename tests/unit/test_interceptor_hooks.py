@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,7 @@ from stageflow import (
     BaseInterceptor,
     Cancelled,
     Completed,
+    CorrelationIds,
     ErrorAction,
     Failed,
     Interceptor,
@@ -21,6 +23,7 @@ from stageflow import (
     InterceptorResult,
     PipelineContext,
     Runner,
+    RunRecord,
     Skipped,
     StageContext,
     StageError,
@@ -348,6 +351,42 @@ async def test_a_runners_interceptor_sees_runs_begin_and_end() -> None:
         ("started", UUID(int=2), None),
         ("ended", UUID(int=2), failed),
     ]
+
+
+async def test_a_run_carries_the_ids_that_run_started_gives(told) -> None:
+    class Tenants(BaseInterceptor):
+        def run_started(self, context: PipelineContext, /) -> CorrelationIds:
+            return replace(context.correlation, extra={**context.correlation.extra, "tenant": "acme"})
+
+    class Store:
+        async def create_run(self, run_id: UUID, **metadata: object) -> RunRecord:
+            self.kept = metadata
+            return RunRecord(run_id, "running", metadata, datetime.now(UTC), datetime.now(UTC))
+
+        async def update_status(self, run_id: UUID, status: str, **data: object) -> None: ...
+
+        async def get_run(self, run_id: UUID) -> RunRecord | None: ...
+
+    @stage
+    async def emits(inputs: StageInputs[str]):
+        inputs.context.emit("own")
+        return ok(inputs.context.correlation.extra["tenant"])
+
+    ids, store = CorrelationIds(request_id=UUID(int=2)), Store()
+    runner, watch = Runner(sink=told, store=store), SeesRuns()
+    async with runner.using(Tenants()).using(watch) as using:
+        handle = using.start(emits, "a", context=PipelineContext(UUID(int=1), ids))
+        events = handle.events()
+        outcome = await handle
+        streamed = [event async for event in events]
+    assert isinstance(outcome, Completed)
+    assert outcome.value == "acme"
+    assert outcome.report.correlation == replace(ids, extra={"tenant": "acme"})
+    assert store.kept["tenant"] == "acme"
+    assert [type for type, data in told.events if data["tenant"] == "acme"] == told.types
+    assert [event.type for event in streamed] == told.types
+    assert told.types[0] == "pipeline.created"
+    assert {data["request_id"] for _, data in told.events} == {str(UUID(int=2))}
 
 
 async def test_a_run_that_is_cancelled_by_its_caller_ends_with_the_cancellation_for_the_hook() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 from dataclasses import FrozenInstanceError
@@ -17,11 +18,13 @@ from stageflow import (
     PipelineContext,
     RetryInterceptor,
     Runner,
+    StageError,
     StageInputs,
     TimeoutInterceptor,
     fail,
     get_default_interceptors,
     lift,
+    ok,
     skip,
     stage,
 )
@@ -63,12 +66,44 @@ async def test_a_failure_is_a_warning_with_its_error_and_a_skip_has_its_reason(c
     assert skipped.getMessage().endswith("ms: nothing new")
 
 
+async def test_what_escapes_a_stage_is_named_with_its_type_and_a_cancellation_is_no_failure(caplog) -> None:
+    @stage
+    async def hangs(inputs: StageInputs[str]):
+        await asyncio.Event().wait()
+
+    caplog.set_level(logging.INFO, MODULE)
+    await lift(int).using(LoggingInterceptor()).run("a")
+    handle = Runner().using(LoggingInterceptor()).start(hangs, "a")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    handle.cancel("enough")
+    await handle
+    raised, cancelled = caplog.records
+    assert (raised.levelname, raised.status) == ("WARNING", "fail")
+    assert raised.getMessage().endswith("ms: ValueError: invalid literal for int() with base 10: 'a'")
+    assert (cancelled.levelname, cancelled.status) == ("INFO", "cancel")
+
+
 async def test_the_level_is_that_of_the_end_and_failures_are_no_lower(caplog) -> None:
     logger = logging.getLogger("tests.logging")
     caplog.set_level(logging.DEBUG, "tests.logging")
     await lift(len).using(LoggingInterceptor(logging.DEBUG, logger)).run("a")
     await refuse.using(LoggingInterceptor(logging.ERROR, logger)).run("a")
     assert [record.levelname for record in caplog.records] == ["DEBUG", "DEBUG", "DEBUG", "ERROR"]
+
+
+async def test_a_stage_that_was_tried_again_has_one_line_at_its_end_that_says_how_often(caplog) -> None:
+    left = [fail(StageError("busy", retryable=True)), ok("a")]
+
+    @stage
+    async def flaky(inputs: StageInputs[str]):
+        return left.pop(0)
+
+    caplog.set_level(logging.INFO, MODULE)
+    await flaky.using(RetryInterceptor(2, backoff=0.0)).using(LoggingInterceptor()).run("a", context=RUN)
+    (line,) = caplog.records
+    assert line.getMessage().endswith("ms after 2 attempts")
+    assert (line.stage, line.run_id, line.attempt, line.status) == ("flaky", str(UUID(int=1)), 2, "ok")
 
 
 async def test_below_the_loggers_level_there_is_no_line(caplog) -> None:

@@ -7,6 +7,7 @@ import contextvars
 import logging
 import threading
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
@@ -16,6 +17,7 @@ from returns.result import Result
 from typing_extensions import Never
 
 from stageflow import (
+    Cancelled,
     Completed,
     CorrelationIds,
     Interceptor,
@@ -29,6 +31,7 @@ from stageflow import (
     ok,
     stage,
 )
+from stageflow.events.fan_out import FanOutEventSink
 from stageflow.interceptors._stages import without_items
 from stageflow.interceptors.correlation import CorrelationInterceptor
 from stageflow.interceptors.metrics import MetricsInterceptor
@@ -36,7 +39,7 @@ from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.attributes import error_type, original
 from stageflow.observability.logging import RunFilter, add_run_ids, bind_run, bind_trace, log_ids
 from stageflow.observability.metrics import MemoryMetrics, Series
-from stageflow.testing import check_interceptor
+from stageflow.testing import check_interceptor, run_virtually
 
 RUN, REQUEST = UUID(int=1), UUID(int=2)
 IDS = CorrelationIds(request_id=REQUEST, extra={"tenant": "acme"})
@@ -154,6 +157,51 @@ async def test_the_librarys_own_lines_have_the_ids_too(caplog: pytest.LogCapture
     line = next(record for record in caplog.records if record.name.startswith("stageflow."))
     assert (line.__dict__["stage"], line.__dict__["run_id"], line.__dict__["tenant"]) == ("talks", str(RUN), "acme")
     assert "duration_ms" in line.__dict__
+
+
+class Refusing:
+    """A sink that raises on every event, and tells of nothing itself."""
+
+    def try_emit(self, *, type: str, data: object) -> None:
+        raise OSError("no route")
+
+    async def emit(self, *, type: str, data: object) -> None:
+        raise OSError("no route")
+
+
+async def test_the_executors_own_lines_have_the_ids_from_the_first_event_to_the_last(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.handler.addFilter(RunFilter())
+    for sink in (Refusing(), FanOutEventSink(Refusing())):
+        caplog.clear()
+        await Runner(sink=sink).run(talks | blocks, "x", context=CONTEXT)
+        lines = [record for record in caplog.records if record.name.startswith("stageflow.")]
+        assert len(lines) == 7  # created, started, two a stage, completed
+        assert {(line.__dict__["run_id"], line.__dict__["tenant"]) for line in lines} == {(str(RUN), "acme")}
+    assert dict(log_ids.get()) == {}
+
+
+def test_a_stage_that_ignores_its_cancellation_is_named_with_the_ids_whoever_cancels(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @stage
+    async def ignores(inputs: StageInputs[str]) -> Result[StageOutput[str], Never]:
+        for _ in range(2):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(20.0)
+        return ok(inputs.value)
+
+    async def cancelled_from_outside() -> object:
+        handle = Runner().start(ignores, "x", context=CONTEXT)
+        await asyncio.sleep(1.0)
+        handle.cancel("enough")
+        return await handle
+
+    caplog.handler.addFilter(RunFilter())
+    assert isinstance(run_virtually(cancelled_from_outside()), Cancelled)
+    (line,) = [record for record in caplog.records if "waits for" in record.getMessage()]
+    assert (line.__dict__["run_id"], line.__dict__["tenant"]) == (str(RUN), "acme")
 
 
 def test_the_filter_drops_nothing_and_gives_every_line_the_names_of_a_format() -> None:

@@ -203,3 +203,84 @@ def test_it_is_a_value() -> None:
 
 def test_with_its_defaults_it_comes_back_equal_from_a_pickle() -> None:
     assert pickle.loads(pickle.dumps(RetryInterceptor())) == RetryInterceptor()
+
+
+async def test_the_report_has_a_record_of_every_attempt_that_was_tried_again(clock) -> None:
+    errors = [StageError(f"busy {number}", retryable=True) for number in (1, 2)]
+    left = [*map(fail, errors), ok("a")]
+
+    @stage
+    async def takes_a_second(inputs: StageInputs[str]):
+        clock.advance(1.0)
+        return left.pop(0)
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(10.0)
+
+    retry = RetryInterceptor(3, sleep=sleep)
+    outcome = await takes_a_second.using(retry).run("a", context=PipelineContext(timer=clock.timer()))
+    record = outcome.report.stages["takes_a_second"]
+    assert (record.status, record.attempts, record.duration_ms) == (StageStatus.OK, 3, 23_000.0)
+    assert [(one.name, one.status, one.attempts, one.error) for one in record.tries] == [
+        ("takes_a_second", StageStatus.RETRY, 1, errors[0]),
+        ("takes_a_second", StageStatus.RETRY, 2, errors[1]),
+    ]
+    assert [one.duration_ms for one in record.tries] == [1000.0, 1000.0]  # without the waits between them
+    assert [one.started_at.second for one in record.tries] == [0, 11]
+    assert pickle.loads(pickle.dumps(record)) == record
+
+
+async def test_the_record_of_a_defect_that_is_tried_again_has_its_cause() -> None:
+    retry = RetryInterceptor(2, retry_when=always, sleep=Sleeper())
+    outcome = await flaky(ValueError("bad digit"), ok("fine")).using(retry).run("a")
+    (one,) = outcome.report.stages["answer"].tries
+    assert isinstance(one.error, StageExecutionError)
+    assert isinstance(one.error.__cause__, ValueError)
+
+
+async def test_there_is_no_record_of_a_try_where_nothing_was_tried_again() -> None:
+    outcome = await flaky(ok("a")).using(RetryInterceptor(5)).run("a")
+    assert outcome.report.stages["answer"].tries == ()
+
+
+async def test_two_retries_around_one_another_have_their_tries_in_one_row() -> None:
+    retry = RetryInterceptor(2, sleep=Sleeper())
+    outcome = await flaky(*[fail(AGAIN)] * 4).using(retry).using(retry).run("a")
+    record = outcome.report.stages["answer"]
+    assert (record.status, record.attempts) == (StageStatus.FAIL, 4)
+    assert [one.attempts for one in record.tries] == [1, 2, 3]
+
+
+async def test_what_stands_inside_of_a_pipeline_that_is_tried_again_is_tried_again_too(told) -> None:
+    @stage
+    async def first(inputs: StageInputs[str]):
+        return ok(inputs.value)
+
+    inner = (first.named("inmost") | flaky(fail(AGAIN), fail(AGAIN), ok("a"))).named("inner").optional()
+    pipeline = (first | inner).named("outer").using(RetryInterceptor(3, sleep=Sleeper()))
+    outcome = await pipeline.run("a", context=PipelineContext(sink=told))
+    assert isinstance(outcome, Completed)
+    records = outcome.report.stages
+    assert {name: record.attempts for name, record in records.items()} == {
+        "outer.first": 3,
+        "outer.inner.inmost": 3,
+        "outer.inner.answer": 3,
+    }
+    assert all([one.attempts for one in record.tries] == [1, 2] for record in records.values())
+    assert [one.error for one in records["outer.inner.answer"].tries] == [AGAIN, AGAIN]
+    assert [one.error for one in records["outer.inner.inmost"].tries] == [None, None]
+    for name in records:
+        assert told.types.count(f"stage.{name}.started") == 1
+        assert told.types.count(f"stage.{name}.retrying") == 2
+
+
+async def test_a_stage_that_the_last_attempt_did_not_come_to_keeps_its_tries() -> None:
+    @stage
+    async def second(inputs: StageInputs[str]):
+        return fail(AGAIN)
+
+    pipeline = (flaky(ok("a"), fail("for good")) | second).named("both").using(RetryInterceptor(2, sleep=Sleeper()))
+    outcome = await pipeline.run("a")
+    record = outcome.report.stages["both.second"]
+    assert (record.status, record.attempts, record.started_at) == (StageStatus.CANCEL, 1, None)
+    assert [one.error for one in record.tries] == [AGAIN]

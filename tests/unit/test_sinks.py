@@ -32,6 +32,7 @@ from stageflow.events.fan_out import FanOutEventSink
 from stageflow.events.json_lines import JsonLinesEventSink
 from stageflow.events.queue import Overflow, QueueEventSink
 from stageflow.events.recording import RecordingEventSink
+from stageflow.graph.telling import LAST_EVENT_SECONDS
 from stageflow.testing import SinkBrokenError, check_sink, loop_time, run_virtually
 
 BURST = 100_000
@@ -293,6 +294,63 @@ def test_a_run_waits_for_a_stuck_sink_exactly_as_long_as_the_policy_says(overflo
     assert seconds == pytest.approx(waited)
     assert all(isinstance(outcome, Completed) for outcome in outcomes)
     assert sink.delivered == len(stuck.got)
+    assert told(sink) == 5 * (2 + 2 * 4 + 1)
+
+
+class Unwilling(Slow):
+    """Raises on every event, when it has suspended."""
+
+    async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+        await asyncio.sleep(self.seconds)
+        raise OSError("no route")
+
+    def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+        raise OSError("no route")
+
+
+@pytest.mark.parametrize("make", [Slow, Unwilling])
+@pytest.mark.parametrize("overflow", ["block", "drop"])
+def test_a_run_of_100_000_events_waits_no_longer_than_the_policy_says_and_they_add_up(
+    overflow: Overflow, make: type[Slow], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    each = lift(name="twice")(lambda number: number * 2).each()
+    items = list(range(BURST // 2))
+
+    async def run_before_a_slow_sink() -> tuple[object, float, QueueEventSink, Slow]:
+        slow = make(1.0)
+        sink = QueueEventSink(slow, capacity=100, overflow=overflow, patience=2.5, close_within=1e6)
+        outcome = await Runner(sink=sink).run(each, items)
+        seconds = loop_time()
+        await sink.aclose()
+        return outcome, seconds, sink, slow
+
+    outcome, seconds, sink, slow = run_virtually(run_before_a_slow_sink())
+    assert isinstance(outcome, Completed)
+    assert outcome.value == tuple(number * 2 for number in items)
+    assert seconds <= (2.5 if overflow == "block" else 0.0)
+    assert told(sink) == BURST + 3
+    assert sink.pending == 0
+    assert (sink.delivered, sink.failed).count(0) == 1
+    assert sink.dropped > BURST // 2
+    if make is Slow:
+        passed_on = [type for type in slow.got if type != "events.dropped"]
+        assert len(passed_on) == sink.delivered
+        assert passed_on[:2] == ["pipeline.created", "pipeline.started"]
+        assert "pipeline.completed" not in passed_on[:-1]
+        assert sum(int(str(report["dropped"])) for report in slow.reports) == sink.dropped
+
+
+def test_no_patience_makes_a_run_wait_longer_than_it_waits_for_any_sink() -> None:
+    async def run_on_stuck() -> tuple[float, QueueEventSink]:
+        sink = QueueEventSink(Stuck(), capacity=1, overflow="block", patience=1e6, close_within=0.0)
+        await run_of(sink)
+        seconds = loop_time()
+        await sink.aclose()
+        return seconds, sink
+
+    seconds, sink = run_virtually(run_on_stuck())
+    assert seconds == pytest.approx(LAST_EVENT_SECONDS)
     assert told(sink) == 5 * (2 + 2 * 4 + 1)
 
 

@@ -4,11 +4,12 @@ import asyncio
 import json
 import pickle
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import assert_never
 from uuid import UUID
 
 import pytest
-from returns.result import Result
+from returns.result import Result, Success
 
 from stageflow import (
     CorrelationIds,
@@ -17,6 +18,7 @@ from stageflow import (
     RetryInterceptor,
     Runner,
     Stage,
+    StageArtifact,
     StageError,
     StageEvent,
     StageInputs,
@@ -43,6 +45,7 @@ from stageflow.events.taxonomy import (
     StageCancelled,
     StageCompleted,
     StageFailed,
+    StageMade,
     StageRetrying,
     StageSkipped,
     StageStarted,
@@ -193,6 +196,44 @@ async def test_what_a_stage_emits_stays_its_own_event() -> None:
     ]
     assert own[0].data["key"] == "a"
     assert own[3].data["bytes"] == 3
+
+
+async def test_an_artifact_reaches_the_sink_and_the_report_once() -> None:
+    made_at = datetime(2026, 1, 1, tzinfo=UTC)
+    chart, table = StageArtifact("chart", "/tmp/chart.png", made_at), StageArtifact("table", b"1,2", made_at)
+
+    @stage(kind=StageKind.WORK)
+    async def draws(inputs: StageInputs[int]) -> Result[StageOutput[int], StageError]:
+        return ok(inputs.value, artifacts=(chart, table), events=(StageEvent("drawn"),))
+
+    sink = RecordingEventSink()
+    outcome = await Runner(sink=sink).run((works | draws).named("site"), 1, context=PipelineContext(RUN, IDS))
+    assert outcome.report.stages["site.draws"].artifacts == (chart, table)
+    assert sink.types[4:9] == (
+        "stage.site.draws.started",
+        "stage.site.draws.artifact",
+        "stage.site.draws.artifact",
+        "drawn",
+        "stage.site.draws.completed",
+    )
+    records = [parse(event.type, event.data) for event in sink.events]
+    about = {"run_id": RUN, "correlation": IDS_OF_RUN, "stage": "site.draws", "kind": StageKind.WORK, "attempt": 1}
+    assert [record for record in records if isinstance(record, StageMade)] == [
+        StageMade(**about, artifact_type="chart", payload="/tmp/chart.png", made_at=made_at),
+        StageMade(**about, artifact_type="table", payload=b"1,2", made_at=made_at),
+    ]
+    written = json.loads(json.dumps({**sink.events[5].data, "made_at": made_at.isoformat()}))
+    assert parse("stage.site.draws.artifact", written) == records[5]
+
+
+async def test_an_artifact_of_a_stage_that_skips_reaches_the_sink_too() -> None:
+    @stage
+    async def looks(inputs: StageInputs[int]) -> Result[StageOutput[int], StageError]:
+        return Success(StageOutput(StageStatus.SKIP, inputs.value, "nothing new", (StageArtifact("log", "x"),)))
+
+    sink = RecordingEventSink()
+    await Runner(sink=sink).run(looks, 1)
+    assert sink.types[2:5] == ("stage.looks.started", "stage.looks.artifact", "stage.looks.skipped")
 
 
 async def test_records_come_out_of_json_lines_too() -> None:

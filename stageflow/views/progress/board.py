@@ -6,21 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import islice
+from typing import Final, final
 
 _NUMBER: Final = re.compile(r"\[\d+\]")
-_ENDS: Final = {"completed": "ok", "failed": "failed", "skipped": "skipped", "cancelled": "cancelled"}
-_RUN_ENDS: Final = ("completed", "failed", "cancelled")
+_ENDS: Final = frozenset({"failed", "skipped", "cancelled"})
 
 
-@dataclass(slots=True)
-class Going:
-    """A stage under way: since when, on the display's clock, and in which attempt."""
-
-    since: float
-    attempt: int = 1
-
-
+@final
 @dataclass(slots=True)
 class Items:
     """How far all ``.each`` of one name are.
@@ -51,59 +44,59 @@ class Items:
         return self.over + done, self.over + total
 
 
-@dataclass(slots=True)
+@final
 class Board:
-    """How far one run is.
+    """How far one run is. The run writes, and the display's thread looks a few times a second.
 
     Attributes:
         pipeline: what is run.
         since: when it began, on the display's clock.
-        counts: how many stages ended how.
-        going: the stages under way, by name.
-        items: how far each ``.each`` is, by name.
+        ok: how many stages were OK.
+        others: how many ended otherwise.
         retries: how often a stage was tried again.
+        going: the stages under way, by name, with the attempt.
+        items: how far each ``.each`` is, by name.
         errors: what failed and is not shown yet.
         told: how many errors were shown.
         status: how the run ended; empty while it goes on.
     """
 
-    pipeline: str
-    since: float
-    counts: Counter[str] = field(default_factory=Counter[str])
-    going: dict[str, Going] = field(default_factory=dict[str, Going])
-    items: dict[str, Items] = field(default_factory=dict[str, Items])
-    retries: int = 0
-    errors: list[str] = field(default_factory=list[str])
-    told: int = 0
-    status: str = ""
+    __slots__ = ("_seen", "errors", "going", "items", "ok", "others", "pipeline", "retries", "since", "status", "told")
+
+    def __init__(self, pipeline: str, since: float) -> None:
+        self.pipeline: str = pipeline
+        self.since: float = since
+        self.ok: int = 0
+        self.others: Counter[str] = Counter()
+        self.retries: int = 0
+        self.going: dict[object, int] = {}
+        self.items: dict[str, Items] = {}
+        self.errors: list[str] = []
+        self.told: int = 0
+        self.status: str = ""
+        self._seen: dict[object, float] = {}  # of stages that were shown under way, when they were first
 
     def expect(self, stage: str, items: int, done: Callable[[], int], now: float) -> None:
         """Counts the items of an ``.each`` that is about to begin."""
-        name = _NUMBER.sub("", stage)
+        name = _NUMBER.sub("[]", stage)
         if name not in self.items:
             self.items[name] = Items(now)
         self.items[name].open.append((items, done))
 
-    def hear(self, type: str, data: Mapping[str, object], now: float) -> None:
-        """Takes an event of the run."""
-        what = type.rpartition(".")[2]
-        stage = data.get("stage")
-        if type.startswith("pipeline."):
-            if what in _RUN_ENDS:
-                self.status = "skipped" if data.get("status") == "skip" else what
-                self.going.clear()
-        elif isinstance(stage, str) and type.startswith("stage."):
-            self._hear_stage(what, stage, data, now)
-
-    def _hear_stage(self, what: str, stage: str, data: Mapping[str, object], now: float) -> None:
-        if what == "started":
-            self.going[stage] = Going(now)
-        elif what == "retrying":
+    def otherwise(self, what: str, stage: object, data: Mapping[str, object]) -> None:
+        """Counts a further attempt of a stage, or that it ended otherwise than OK; nothing else."""
+        if what == "retrying":
             self.retries += 1
-            if stage in self.going:
-                self.going[stage].attempt += 1
+            self.going[stage] = self.going.get(stage, 0) + 1
         elif what in _ENDS:
             self.going.pop(stage, None)
-            self.counts[_ENDS[what]] += 1
-            if what == "failed":
-                self.errors.append(f"{stage}: {data.get('error_type', '')}: {data.get('error', '')}")
+            self.others[what] += 1
+        if what == "failed":
+            self.errors.append(f"{stage}: {data.get('error_type', '')}: {data.get('error', '')}")
+
+    def under_way(self, most: int, now: float) -> list[tuple[str, float, int]]:
+        """Some of the stages under way: the name, for how long it has been seen so, and the attempt."""
+        # One call into C, which the run's thread cannot get in between.
+        going = list(islice(self.going.items(), most))
+        self._seen = {stage: self._seen.get(stage, now) for stage, _ in going}
+        return [(str(stage), now - self._seen[stage], attempt) for stage, attempt in going]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import TextIO, cast, final
+from collections.abc import Sequence
+from typing import Final, TextIO, final
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,74 +15,47 @@ from stageflow.views.progress.board import Board
 from stageflow.views.progress.picture import line, picture
 from stageflow.views.words import printable
 
-_ERRORS = 20  # errors that are shown of a run as they come; its outcome has all
-_RUNS = 8  # runs that are drawn at a time
+_ERRORS: Final = 20  # errors that are shown of a run as they come; its outcome has all
+_RUNS: Final = 8  # runs that are drawn at a time
 
 
 class Display(ABC):
-    """The boards of the runs that are shown.
+    """A screen on which runs are shown.
 
     Attributes:
-        shown: whether anything of them is on the screen.
+        shown: whether anything of them is on it.
     """
 
     def __init__(self) -> None:
-        self.boards: dict[object, Board] = {}
-        self.shown = False
+        self.shown: bool = False
 
-    def hear(self, type: str, data: Mapping[str, object], since: float, now: float) -> None:
-        """Takes an event of a run that began at a time."""
-        run_id = data.get("run_id")
-        board = self.boards.get(run_id)
-        if board is None:
-            board = self.boards[run_id] = Board(str(data.get("pipeline", "a run")), since)
-        if type == "expect":
-            done = cast("Callable[[], int]", data["done"])
-            board.expect(str(data["stage"]), cast("int", data["items"]), done, cast("float", data["at"]))
-        else:
-            board.hear(type, data, now)
-
-    def draw(self, now: float) -> None:
-        """Shows what is known by now."""
+    def draw(self, boards: Sequence[Board], now: float) -> None:
+        """Shows how far runs are; one that has ended stays on the screen."""
         self.shown = True
-        for board in self.boards.values():
-            for number, error in enumerate(board.errors, board.told):
-                if number < _ERRORS:
-                    self.complain(printable(error))
-                elif number == _ERRORS:
-                    self.complain("more errors, which the run's outcome has")
-            board.told += len(board.errors)
-            board.errors.clear()
-        self.show(now)
-        self.sweep()
+        for board in boards:
+            self._complain(board)
+        self.show(boards, now)
 
-    def sweep(self) -> None:
-        """Forgets the runs that have ended."""
-        for run_id in [run_id for run_id, board in self.boards.items() if board.status]:
-            del self.boards[run_id]
-
-    def finish(self, now: float) -> None:
-        """Shows the last of it, and leaves the screen."""
-        self.draw(now)
-        self.leave()
-        self.forget()
-
-    def forget(self) -> None:
-        """Forgets the runs."""
-        self.boards.clear()
+    def leave(self) -> None:
+        """Leaves the screen to others."""
         self.shown = False
+
+    def _complain(self, board: Board) -> None:
+        errors, board.errors = board.errors, []
+        for number, error in enumerate(errors, board.told):
+            if number < _ERRORS:
+                self.complain(printable(error))
+            elif number == _ERRORS:
+                self.complain("more errors, which the run's outcome has")
+        board.told += len(errors)
 
     @abstractmethod
-    def show(self, now: float) -> None:
+    def show(self, boards: Sequence[Board], now: float) -> None:
         """Shows the boards."""
 
     @abstractmethod
     def complain(self, error: str) -> None:
         """Shows what failed."""
-
-    @abstractmethod
-    def leave(self) -> None:
-        """Leaves the screen to others."""
 
 
 @final
@@ -95,18 +68,20 @@ class LiveDisplay(Display):
         self._live: Live | None = None
 
     @override
-    def show(self, now: float) -> None:
+    def show(self, boards: Sequence[Board], now: float) -> None:
         if self._live is None:
             self._live = Live(
                 console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False, transient=True
             )
             self._live.start()
-        going = [board for board in self.boards.values() if not board.status]
+        going = [board for board in boards if not board.status]
         more = [Text(f"and {len(going) - _RUNS:,} runs more")] if len(going) > _RUNS else []
         self._live.update(Group(*[picture(board, now) for board in going[:_RUNS]], *more), refresh=True)
-        for board in self.boards.values():
-            if board.status:  # it stays on the screen, above what is drawn anew
-                self._console.print(picture(board, now))
+        ended = [board for board in boards if board.status]
+        for board in ended[:_RUNS]:  # they stay on the screen, above what is drawn anew
+            self._console.print(picture(board, now))
+        if len(ended) > _RUNS:
+            self._console.print(Text(f"and {len(ended) - _RUNS:,} runs more have ended"))
 
     @override
     def complain(self, error: str) -> None:
@@ -114,6 +89,7 @@ class LiveDisplay(Display):
 
     @override
     def leave(self) -> None:
+        super().leave()
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -128,15 +104,13 @@ class LineDisplay(Display):
         self._stream = stream
 
     @override
-    def show(self, now: float) -> None:
-        for board in self.boards.values():
+    def show(self, boards: Sequence[Board], now: float) -> None:
+        for board in boards[:_RUNS]:
             self._stream.write(line(board, now) + "\n")
+        if len(boards) > _RUNS:
+            self._stream.write(f"and {len(boards) - _RUNS:,} runs more\n")
         self._stream.flush()
 
     @override
     def complain(self, error: str) -> None:
         self._stream.write(f"failed: {error}\n")
-
-    @override
-    def leave(self) -> None:
-        self._stream.flush()

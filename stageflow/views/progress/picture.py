@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -32,7 +31,7 @@ def picture(board: Board, now: float) -> RenderableType:
     lines: list[RenderableType] = [head, counts]
     if board.items:
         lines.append(_bars(board, now))
-    return Group(*lines, *_going(board, now))
+    return Group(*lines, *([] if board.status else _going(board, now)))
 
 
 def line(board: Board, now: float) -> str:
@@ -62,7 +61,8 @@ def duration(seconds: float) -> str:
 
 
 def _counts(board: Board) -> dict[str, int]:
-    counts = {"running": len(board.going), **board.counts, "retries": board.retries}
+    going = {} if board.status else {"running": len(board.going)}
+    counts = {**going, "ok": board.ok, **board.others, "retries": board.retries}
     return {word: count for word, count in counts.items() if count}
 
 
@@ -86,8 +86,8 @@ def _pace(done: int, total: int, seconds: float) -> str:
 
 def _going(board: Board, now: float) -> list[Text]:
     lines = [
-        Text(f"    {_short(name)}  {duration(now - going.since)}{_attempt(going.attempt)}", style="dim")
-        for name, going in islice(board.going.items(), _SHOWN)
+        Text(f"    {_short(name)}  {duration(seconds)}{_attempt(attempt)}", style="dim")
+        for name, seconds, attempt in board.under_way(_SHOWN, now)
     ]
     more = len(board.going) - _SHOWN
     return [*lines, Text(f"    and {more:,} more", style="dim")] if more > 0 else lines

@@ -1,8 +1,8 @@
 """A sink that shows how far runs are: live on a terminal, a line now and then elsewhere.
 
-What a run pays is one append to a queue for each event. A thread of the display's own counts what came a few times a
-second, so that it also moves while a stage holds the event loop; and it is there only once a run lasts long enough to
-be looked at.
+What a run pays is counting: some tenths of a microsecond for each event. A thread of the display's own looks at the
+counts a few times a second, so that it also moves while a stage holds the event loop; and it draws only once a run
+lasts long enough to be looked at.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TextIO, TypeAlias, final
+from typing import TextIO, final
 
+from stageflow.views.progress.board import Board
 from stageflow.views.progress.display import Display, LineDisplay, LiveDisplay
 
-_Event: TypeAlias = tuple[str, Mapping[str, object]]
+_BEGINS = frozenset({"pipeline.created", "pipeline.resumed"})
 _ENDS = frozenset({"pipeline.completed", "pipeline.failed", "pipeline.cancelled"})
-_MOST = 100_000  # events that may wait for the display; beyond, a run counts them itself
+_NOTHING: Mapping[str, object] = {}
 
 
 @final
@@ -37,7 +37,7 @@ class ProgressSink:
         clock: a monotonic clock, in seconds.
     """
 
-    __slots__ = ("_active", "_clock", "_delay", "_display", "_interval", "_lock", "_queue", "_stop", "_thread", "_wake")
+    __slots__ = ("_boards", "_clock", "_delay", "_display", "_ended", "_interval", "_lock", "_stop", "_thread", "_wake")
 
     def __init__(
         self,
@@ -54,56 +54,71 @@ class ProgressSink:
         self._interval = 0.125 if drawn else interval
         self._delay = delay
         self._clock = clock
-        self._queue: deque[_Event] = deque()
-        self._active: dict[object, float] = {}  # by run, since when
-        self._lock = threading.Lock()  # held by whoever counts and draws
+        self._boards: dict[object, Board] = {}  # by run
+        self._ended: list[Board] = []  # runs that are over and were not drawn since
+        self._lock = threading.Lock()  # held by whoever draws
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
-        """Takes an event."""
-        self._queue.append((type, data or {}))
-        if type == "pipeline.created":
-            self._begin(data or {})
-        elif len(self._queue) > _MOST:
-            with self._lock:
-                self._take()
+        """Counts an event."""
+        if type[:6] == "stage." and data is not None:
+            try:
+                board, what = self._boards[data["run_id"]], type[-8:]
+                # What is told of nearly every stage comes first, and costs no call.
+                if what == ".started":
+                    board.going[data["stage"]] = 1
+                elif what == "ompleted":
+                    del board.going[data["stage"]]
+                    board.ok += 1
+                else:
+                    board.otherwise(type.rpartition(".")[2], data["stage"], data)
+            except KeyError:  # an event of a stage's own making, or of a run that began before this sink heard of it
+                return
+        elif type in _BEGINS:
+            self._begin(data or _NOTHING)
 
     async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
-        """Takes a run's last event; once no run is left, all that was told is shown."""
-        self._queue.append((type, data or {}))
-        if type in _ENDS:
-            self._active.pop((data or {}).get("run_id"), None)
-        if not self._active:
-            self._wake.clear()
-            self._finish()
+        """Takes a run's last event; once no run is left, all that was counted is shown."""
+        if type not in _ENDS:
+            self.try_emit(type=type, data=data)
+            return
+        given = data or _NOTHING
+        board = self._boards.pop(given.get("run_id"), None)
+        if board is not None:
+            board.status = "skipped" if given.get("status") == "skip" else type.rpartition(".")[2]
+            if self._display.shown:
+                self._ended.append(board)  # drawn at the next look, so that many runs at once do not draw each
+            if not self._boards:
+                self._wake.clear()
+                self._leave()
 
     def expect(self, *, stage: str, items: int, done: Callable[[], int], data: Mapping[str, object]) -> None:
         """Hears how many items an ``.each`` is about to go through."""
-        self._queue.append(("expect", {**data, "stage": stage, "items": items, "done": done, "at": self._clock()}))
+        board = self._boards.get(data.get("run_id"))
+        if board is not None:
+            board.expect(stage, items, done, self._clock())
 
     async def aclose(self) -> None:
-        """Shows what is left and ends the display; a second time does nothing."""
+        """Ends the display; a second time does nothing."""
         self._stop.set()
         self._wake.set()
-        self._finish()
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()
+        with self._lock:
+            self._display.leave()
 
     def look(self) -> None:
-        """Counts what came since the last look, and draws it where a run has lasted long enough."""
+        """Draws what is known by now, where a run has lasted long enough."""
         with self._lock:
-            self._take()
-            now, oldest = self._clock(), next(iter(tuple(self._active.values())), None)
-            if self._display.shown or (oldest is not None and now - oldest >= self._delay):
-                self._display.draw(now)
-            else:
-                self._display.sweep()
+            boards, now = list(self._boards.values()), self._clock()
+            if boards and (self._display.shown or now - boards[0].since >= self._delay):
+                self._draw(boards, now)
 
     def _begin(self, data: Mapping[str, object]) -> None:
-        self._active[data.get("run_id")] = self._clock()
+        self._boards[data.get("run_id")] = Board(str(data.get("pipeline", "")), self._clock())
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="stageflow progress", daemon=True)
             self._thread.start()
@@ -113,22 +128,17 @@ class ProgressSink:
         """Looks a few times a second while there are runs; what the thread does."""
         while not self._stop.is_set():
             self._wake.wait()
-            if self._stop.wait(self._delay if not self._display.shown else self._interval):
+            if self._stop.wait(self._interval if self._display.shown else self._delay):
                 return
             self.look()
 
-    def _take(self) -> None:
-        queue, now = self._queue, self._clock()
-        while queue:
-            type, data = queue.popleft()
-            self._display.hear(type, data, self._active.get(data.get("run_id"), now), now)
+    def _draw(self, boards: list[Board], now: float) -> None:
+        ended, self._ended = self._ended, []
+        self._display.draw([*ended, *boards], now)
 
-    def _finish(self) -> None:
-        """Shows how the runs ended, where they were shown at all."""
-        with self._lock:
-            if self._display.shown:
-                self._take()
-                self._display.finish(self._clock())
-            else:
-                self._queue.clear()
-                self._display.forget()
+    def _leave(self) -> None:
+        """Shows how the last runs ended, where they were shown at all, and leaves the screen."""
+        if self._display.shown:
+            with self._lock:
+                self._draw([], self._clock())
+                self._display.leave()
