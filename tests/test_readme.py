@@ -1,10 +1,15 @@
 """The README: every block of Python in it runs, prints what stands below it, and is typed."""
 
+import contextlib
+import io
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
+from stageflow.views import to_mermaid
 from tests.documents import MYPY, PYRIGHT, Block, blocks_of, printed_by, said_by, text_below
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +50,15 @@ def test_the_readme_shows_a_program_and_a_wrong_one() -> None:
 @pytest.mark.parametrize("block", PROGRAM, ids=lambda block: f"line {block.line}")
 def test_a_block_prints_what_stands_below_it(block: Block, printed: dict[int, str]) -> None:
     assert printed[block.line] == text_below(block, BLOCKS)
+
+
+def test_the_picture_is_of_the_first_program() -> None:
+    module = types.ModuleType("first")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+        patch.setitem(sys.modules, "first", module)
+        exec(PROGRAM[0].body, module.__dict__)
+    picture = next(block.body for block in BLOCKS if block.info == "mermaid")
+    assert picture.strip() == to_mermaid(module.__dict__["stats"].diagram()).strip()
 
 
 def test_every_output_stands_right_below_what_printed_it() -> None:

@@ -229,12 +229,14 @@ def fail(error: str | StageError, /) -> Result[Never, StageError]:
 def sealed(result: Result[_T, _E]) -> Success[_T] | Failure[_E]:
     """The same result, as the two cases it can be, so that ``match`` is exact and exhaustive under both checkers.
 
-    >>> match sealed(ok(3)):
-    ...     case Success(output):
-    ...         print(output.data)
-    ...     case Failure(error):
-    ...         print(error)
-    3
+    >>> def shown(result: Result[StageOutput[int], StageError]) -> str:
+    ...     match sealed(result):
+    ...         case Success(output):
+    ...             return str(output.data)
+    ...         case Failure(error):
+    ...             return f"failed: {error}"
+    >>> shown(ok(3))
+    '3'
     """
     if isinstance(result, Success | Failure):
         return result

@@ -844,7 +844,7 @@ def _texts(attributes: object) -> dict[str, object]:
 
 def test_the_program_of_the_guide_sends_its_spans_and_metrics_to_the_receiver_that_it_is_told_of() -> None:
     guide = Path(__file__).parents[2] / "docs" / "guides" / "observability.md"
-    (block,) = [block for block in blocks_of(guide) if block.info == "python traced.py"]
+    (block,) = [block for block in blocks_of(guide) if block.info == 'python title="traced.py"']
     with receiving() as (port, process):
         environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
         done = subprocess.run(
