@@ -8,6 +8,7 @@ import re
 import tomllib
 from pathlib import Path
 
+OURS = {"dev", "docs"}  # for who works on stageflow, not for who uses it
 TOOLS = {"grpcio", "hypothesis", "pytest", "pytest-asyncio", "structlog"}
 BESIDE = dict.fromkeys(("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-grpc"), "opentelemetry-api")
 REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?P<extras>\[[\w,]+\])?(?P<sign>>=|==)(?P<version>[\w.]+)")
@@ -17,7 +18,7 @@ def main() -> None:
     """Prints them, one a line."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras: dict[str, list[str]] = project["optional-dependencies"]
-    asked = [*project["dependencies"], *(line for extra, lines in extras.items() if extra != "dev" for line in lines)]
+    asked = [*project["dependencies"], *(line for extra, lines in extras.items() if extra not in OURS for line in lines)]
     lowest: dict[str, str] = {}
     for line in asked:
         if line.startswith("stageflow["):
