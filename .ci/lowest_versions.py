@@ -18,7 +18,8 @@ def main() -> None:
     """Prints them, one a line."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras: dict[str, list[str]] = project["optional-dependencies"]
-    asked = [*project["dependencies"], *(line for extra, lines in extras.items() if extra not in OURS for line in lines)]
+    asked = [*project["dependencies"]]
+    asked += [line for extra, lines in extras.items() if extra not in OURS for line in lines]
     lowest: dict[str, str] = {}
     for line in asked:
         if line.startswith("stageflow["):
