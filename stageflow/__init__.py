@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from stageflow.graph.above import give
 
 if TYPE_CHECKING:
+    from stageflow._version import __version__
     from stageflow.context.inputs import StageFunction, StageInputs
     from stageflow.context.pipeline import PipelineContext
     from stageflow.context.ports import AnyPortKey, PortKey, StagePorts
@@ -64,6 +65,7 @@ else:
     # Each name is imported when first asked for, so that an application pays for what it uses. A checker must not see
     # this: it would let every name pass.
     _HOMES = {
+        "_version": "__version__",
         "context.inputs": "StageFunction StageInputs",
         "context.pipeline": "PipelineContext",
         "context.ports": "AnyPortKey PortKey StagePorts",
@@ -195,6 +197,7 @@ __all__ = [
     "UnifiedStageGraph",
     "UnifiedStageSpec",
     "WorkerLostError",
+    "__version__",
     "cancel",
     "clear_event_sink",
     "event_sink",

@@ -31,17 +31,23 @@ def store_at(where: str, *, make: bool = False) -> Store:
         make: whether a file is made where there is none.
 
     Raises:
-        CommandError: there is no such file.
+        CommandError: there is no such file, or the server needs an extra that is not installed.
     """
     if where.startswith(("postgresql://", "postgres://")):
-        from stageflow.stores import PostgresRunStore  # noqa: PLC0415  (it needs an extra that few have)
-
-        return PostgresRunStore(where)
+        return _on_server(where)
     if not make and not Path(where).exists():
         raise CommandError(f"There is no store at {where}. Give the file that a run was started with: --store FILE.")
     if not Path(where).absolute().parent.is_dir():
         raise CommandError(f"The store {where} cannot be made: there is no folder {Path(where).parent}.")
     return SqliteRunStore(where)
+
+
+def _on_server(dsn: str) -> Store:
+    try:
+        from stageflow.stores import PostgresRunStore  # noqa: PLC0415  (it needs an extra that few have)
+    except ImportError as error:
+        raise CommandError(str(error)) from error
+    return PostgresRunStore(dsn)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from collections import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from returns.result import Failure, Result, Success
@@ -81,10 +81,18 @@ def _output(shape: Shape) -> object:
             case Routed(cases=cases, otherwise=otherwise):
                 stages = [case.stage for case in cases.all()] if cases else []
                 return _either(*map(_output, stages if otherwise is None else [*stages, otherwise]))
-            case Leaf() | Identity():
+            case Leaf():
+                return _made(shape)
+            case Identity():
                 return _resolved(gives(shape, {}))
             case _:
                 return object
+
+
+def _made(leaf: Leaf) -> object:
+    """What a function gives; a class that is lifted, or that `.into` was given, gives its own instances."""
+    maker: object = getattr(leaf.function, "joined_by", leaf.function)
+    return maker if isinstance(maker, type) else _resolved(gives(replace(leaf, function=maker), {}))
 
 
 def _wrapped(output: object, how: object) -> object:

@@ -21,6 +21,7 @@ from stageflow.ports import EngineCapabilities, StageCall
 _LOG = logging.getLogger(__name__)
 _CAPABILITIES = EngineCapabilities(interrupts_running=True, survives_worker_loss=True, remote=True)
 _PREFIX: Final = "stageflow-"
+_AGAIN: Final = 0.5  # seconds
 _NO_SCHEDULER: Final = "the Dask scheduler was lost, and with it what its workers gave."
 
 
@@ -88,10 +89,11 @@ class DaskEngine:
     async def _interrupted(self, future: _Future, token: str) -> None:
         """Ends a body that runs, and waits for its end; one that waits for a worker never starts."""
         client, key = self._client, _PREFIX + token
+        ended = asyncio.ensure_future(future.exception())
         try:
             async with asyncio.timeout(self._grace):  # it may be on its way to any worker
-                if True in (await client.run(interrupt, token, on_error="ignore")).values():
-                    await future.exception()
+                while not ended.done() and True in (await client.run(interrupt, token, on_error="ignore")).values():
+                    await asyncio.wait([ended], timeout=_AGAIN)
                 await client.cancel([future], force=True)
         except TimeoutError:
             _LOG.warning(
@@ -99,6 +101,8 @@ class DaskEngine:
             )
         except Exception:  # noqa: BLE001  (the cancellation must go on its way)
             _LOG.exception("The cluster could not be told to interrupt %s", key)
+        finally:
+            ended.cancel()
 
 
 async def _answered(future: _Future) -> bytes:

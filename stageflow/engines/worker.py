@@ -40,7 +40,7 @@ def interrupt(token: str | None = None) -> bool:
     """Interrupts the body of this start in this process, or of every one; says whether there was any.
 
     A body that waits is cancelled. One that computes has `CancelledError` raised in its Python code; a call into C
-    cannot be interrupted. One that has not begun will not, and one that was interrupted is not a second time.
+    cannot be interrupted. One that has not begun will not. Calling this again reaches one that was between the two.
     """
     if token is not None:
         _NEVER.append(token)
@@ -54,22 +54,27 @@ def interrupt(token: str | None = None) -> bool:
 class _Body:
     """A body that is running."""
 
-    __slots__ = ("_interrupted", "_loop", "_task", "_thread")
+    __slots__ = ("_asked", "_loop", "_raised", "_task", "_thread", "_told")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._thread = threading.get_ident()
-        self._interrupted = False
+        self._asked = self._told = self._raised = False
 
     def interrupt(self) -> None:
-        if self._interrupted:  # a second time would break its cleanup
-            return
-        self._interrupted = True
-        if self._task is not None:
-            self._loop.call_soon_threadsafe(self._task.cancel)
-        if asyncio.current_task(self._loop) is not None:  # it computes, and the loop cannot tell it
+        """Cancels it, or raises where it computes: one of the two, once, for a second time would break its cleanup."""
+        if not self._asked:
+            self._asked = True
+            self._loop.call_soon_threadsafe(self._tell)
+        if not (self._told or self._raised) and asyncio.current_task(self._loop) is not None:  # the loop is not heard
+            self._raised = True
             _raise_in(self._thread, ctypes.py_object(asyncio.CancelledError))
+
+    def _tell(self) -> None:
+        if not self._raised and self._task is not None:
+            self._told = True
+            self._task.cancel()
 
     def ended(self) -> None:
         _raise_in(self._thread, None)  # takes back what was to be raised and came too late

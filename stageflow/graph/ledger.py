@@ -144,8 +144,8 @@ class Ledger:
         return self._cores[0 if self.each else slot]
 
     def settled(self) -> int:
-        """How many stages have ended by now."""
-        return len(self.states) - self.states.count(None)
+        """How many stages have come to an end of their own by now: those that were stopped do not count."""
+        return len(self.states) - self.states.count(None) - self.states.count(StageStatus.CANCEL)
 
     @property
     def whole_items(self) -> bool:

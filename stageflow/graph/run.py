@@ -213,7 +213,13 @@ class Run:
             self.reason = reason
             self.breathing = True  # from here on, so that no worker starts another stage
             self.cause = self.cause or reason
-            self.halt()
+            if asyncio.current_task() is None:
+                self._halt()
+            else:  # it may be a stage of the run that asks, and is to be cancelled as any other
+                asyncio.get_running_loop().call_soon(self._halt)
+
+    def _halt(self) -> None:
+        self.halt()
 
     def heard(self, now: float) -> None:
         """Counts anew: the loop woke a stage that waited, the first since this was last noticed.

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextvars import Token
 from functools import lru_cache
-from importlib.metadata import version
 from itertools import islice
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
@@ -17,6 +16,7 @@ from opentelemetry.trace import Link, Span, SpanContext, Status, StatusCode, Tra
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from typing_extensions import override
 
+from stageflow._version import __version__
 from stageflow.context.inputs import StageInputs
 from stageflow.errors import StageError
 from stageflow.graph.inputs import RunInputs
@@ -38,7 +38,7 @@ _MADE: WeakKeyDictionary[Run, dict[Key, SpanContext]] = WeakKeyDictionary()
 @lru_cache(maxsize=8)
 def tracer(provider: TracerProvider | None) -> Tracer:
     """The library's tracer of a provider; of the application's one, whenever that is set, where None."""
-    return trace.get_tracer("stageflow", version("stageflow"), provider)
+    return trace.get_tracer("stageflow", __version__, provider)
 
 
 def is_live(provider: TracerProvider | None) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Generic, TypeVar, final
 
 from typing_extensions import override
 
+from stageflow._version import __version__
 from stageflow.observability import metrics as of
 
 _absent: str | None = None
@@ -56,7 +56,7 @@ class OpenTelemetryMetrics:
     def __init__(self, provider: MeterProvider | None = None) -> None:
         if _absent is not None:
             raise ImportError(_absent, name="opentelemetry")
-        meter: Meter = api.get_meter("stageflow", version("stageflow"), provider)
+        meter: Meter = api.get_meter("stageflow", __version__, provider)
         self._provider = provider
         self._durations = _Instruments(partial(meter.create_histogram, explicit_bucket_boundaries_advisory=BOUNDS))
         self._counts = _Instruments(meter.create_counter)

@@ -426,13 +426,13 @@ class Parallel(Generic[_A, Unpack[_Ts], _E1]):
 class _Joined(Generic[Unpack[_Ts], _T]):
     """What makes one value of the tuple that branches give; a class, so that it pickles where ``build`` does."""
 
-    __slots__ = ("_build",)
+    __slots__ = ("joined_by",)
 
     def __init__(self, build: Callable[[Unpack[_Ts]], _T]) -> None:
-        self._build = build
+        self.joined_by: Callable[[Unpack[_Ts]], _T] = build
 
     def __call__(self, values: tuple[Unpack[_Ts]], /) -> _T:
-        return self._build(*values)
+        return self.joined_by(*values)
 
 
 @final

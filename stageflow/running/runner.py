@@ -323,7 +323,7 @@ class Runner(Generic[_X]):
             sink,
             settings.deadline if context.deadline is None else context.deadline,
             context.timer or PipelineTimer(clock=_clock()),
-            None if isinstance(sink, NoOpEventSink) else Teller((sink,), run_id, context.correlation),
+            None if type(sink) is NoOpEventSink else Teller((sink,), run_id, context.correlation),
             graph.name,
         )
         run.finish = settings.finish

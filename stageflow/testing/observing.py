@@ -22,7 +22,7 @@ from stageflow.testing.corpus import PORTS, Graph
 PATIENCE: Final = 60.0  # seconds; workers may have to be started
 _RUN: Final = UUID(int=7)
 _IDS: Final = CorrelationIds(trace_id="4bf92f3577b34da6a3ce929d0e0e4736", extra={"tenant": "acme"})
-_TIMES: Final = frozenset({"duration_ms", "run_id"})
+_TIMES: Final = frozenset({"duration_ms", "made_at", "run_id"})
 
 Told: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -107,8 +107,12 @@ def _outputs(outcome: Outcome, value: StageOutputs) -> list[tuple[str, object]]:
 def _stage(result: StageResult) -> str:
     artifacts = [(one.type, one.payload) for one in result.artifacts]
     events = [(one.type, dict(one.data)) for one in result.events]
-    timeless = replace(result, started_at=None, duration_ms=0.0, artifacts=(), events=())
+    timeless = replace(_timeless(result), artifacts=(), events=())
     return f"{timeless!r} {artifacts} {events} {result.started_at is not None}"
+
+
+def _timeless(result: StageResult) -> StageResult:
+    return replace(result, started_at=None, duration_ms=0.0, tries=tuple(map(_timeless, result.tries)))
 
 
 def _by_subject(told: Sequence[tuple[str, Mapping[str, object]]]) -> Mapping[str, Sequence[Told]]:

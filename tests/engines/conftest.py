@@ -86,4 +86,4 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
 
             async with Client(found.address, asynchronous=True) as client:
                 await client.wait_for_workers(2, timeout=60)
-                yield DaskEngine(client)
+                yield DaskEngine(client, grace=30)  # the machine may be busy

@@ -13,8 +13,10 @@ from stageflow.engines import StageCall, answer, interrupt
 from stageflow.engines.answers import Answered, read
 from tests.engines.test_sending import Scripted
 from tests.engines.worker_stages import (
+    CLEANED,
     LEFT,
     add,
+    cleans_up_after_computing,
     computes,
     forgotten,
     interrupts_itself,
@@ -65,6 +67,16 @@ async def test_a_body_is_interrupted_from_another_thread(body: Stage) -> None:
     assert isinstance(found.escaped, StageExecutionError)
     assert "CancelledError" in found.escaped.message
     assert (await answered(await call_of(add))).given().unwrap().data == 2, "its thread goes on"
+
+
+async def test_the_cleanup_of_a_body_that_computed_is_not_interrupted_again() -> None:
+    CLEANED.clear()
+    answering = asyncio.create_task(answered(await call_of(cleans_up_after_computing), "cleans"))
+    await asyncio.to_thread(started)
+    for _ in range(3):
+        interrupt("cleans")
+    await answering
+    assert len(CLEANED) == 1
 
 
 async def test_a_body_that_was_interrupted_before_it_began_does_not_begin() -> None:

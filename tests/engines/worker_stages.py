@@ -167,3 +167,18 @@ def started() -> None:
 
 def forgotten() -> None:
     _STARTED.clear()
+
+
+@lift
+async def cleans_up_after_computing(number: int) -> int:
+    _STARTED.set()
+    try:
+        while _STARTED.is_set():
+            number += 1
+    finally:
+        await asyncio.sleep(0)
+        CLEANED.append(number)
+    return number
+
+
+CLEANED: list[int] = []

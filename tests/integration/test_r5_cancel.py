@@ -16,8 +16,10 @@ from stageflow import (
     Cancelled,
     Completed,
     Failed,
+    NoOpEventSink,
     Pipeline,
     PipelineContext,
+    RunHandle,
     Runner,
     RunRecord,
     Stage,
@@ -441,6 +443,35 @@ async def test_a_timeout_around_a_run_is_heard_and_the_run_is_over_by_then() -> 
     assert started.is_set()
     assert lingering.cleaned_up is lingering.began.is_set()
     assert not others()
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
+@pytest.mark.parametrize("asks", ["the stage", "a sink"])
+async def test_a_run_that_is_cancelled_by_what_it_calls_cancels_the_stage_that_is_under_way(
+    asks: str, beside: bool
+) -> None:
+    class Asking(NoOpEventSink):
+        def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+            if asks == "a sink" and type == "stage.asking.started":
+                handle.cancel("enough")
+
+    @stage
+    async def asking(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+        if asks == "the stage":
+            handle.cancel("enough")
+        await asyncio.Event().wait()
+        return ok(inputs.value)
+
+    pipeline = (asking & gives("other")).together() if beside else asking
+    handle = Runner(sink=Asking()).start(pipeline, "x")
+    outcome = await asyncio.wait_for(_outcome(handle), 5)
+    assert isinstance(outcome, Cancelled)
+    assert outcome.reason == "enough"
+    assert outcome.report.stages["asking"].status is StageStatus.CANCEL
+
+
+async def _outcome(handle: RunHandle[object, StageError]) -> object:
+    return await handle
 
 
 async def test_a_task_that_was_cancelled_can_run_another_pipeline_after_it() -> None:

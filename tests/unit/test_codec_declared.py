@@ -88,6 +88,16 @@ class Passing(Interceptor[Never]):
         return call
 
 
+@dataclass(frozen=True)
+class Counted:
+    length: int
+    words: tuple[str, ...]
+
+
+def counted(length: int, words: tuple[str, ...]) -> Counted:
+    return Counted(length, words)
+
+
 ROUTED = route(form).case("a", length).otherwise(words)
 DECLARED = {
     "a stage": (fetch, Declared(str, Page)),
@@ -100,6 +110,10 @@ DECLARED = {
     "no annotations": (bare, Declared(object, object)),
     "a builtin": (lift(len), Declared(object, object)),
     "a lambda": (lift(lambda x: x), Declared(object, object)),
+    "a class": (lift(Page), Declared(str, Page)),
+    "branches into a class": ((length & words).into(Counted), Declared(Page, Counted)),
+    "branches into what a function gives": ((length & words).into(counted), Declared(Page, Counted)),
+    "branches into what nobody says": ((length & words).into(lambda a, b: a), Declared(Page, object)),
     "identity": (identity(Page), Declared(Page, Page)),
     "a pipe": (fetch | length, Declared(str, int)),
     "a named one": ((fetch | length).named("x"), Declared(str, int)),
@@ -135,6 +149,9 @@ def test_a_stage_declares_what_it_takes_and_gives(name: str) -> None:
         (fetch.recover(instead), ""),
         (fetch.settled().each(), ("a", "", "b")),
         ((length & words).together(), Page("a b")),
+        ((length & words).into(Counted), Page("a b")),
+        ((length & words).into(counted), Page("a b")),
+        (lift(Page), "a"),
         (ROUTED, Page("a")),
         (ROUTED, Page("")),
     ],

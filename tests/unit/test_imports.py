@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -93,6 +94,16 @@ def test_what_a_checker_sees_and_what_is_imported_late_are_the_same() -> None:
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'stageflow' has no attribute 'Pipelin'"):
         stageflow.Pipelin  # noqa: B018
+
+
+def test_the_command_line_needs_no_extra_but_its_own() -> None:
+    loaded = {name.split(".")[0] for name in loaded_after("import stageflow.cli.app")}
+    assert loaded.isdisjoint({"opentelemetry", "psycopg", "psycopg_pool", "dask", "distributed"})
+
+
+def test_the_version_is_that_of_the_distribution_and_is_looked_up_late() -> None:
+    assert stageflow.__version__ == importlib.metadata.version("stageflow")
+    assert "importlib.metadata" not in loaded_after("import stageflow")
 
 
 def test_importing_loads_no_test_tool_of_its_own() -> None:

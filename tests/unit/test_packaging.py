@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import email
+import hashlib
+import importlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,12 +23,16 @@ pytest.importorskip("build", reason="the dev extra has what builds the distribut
 pytest.importorskip("poetry.core", reason="the dev extra has what builds the distributions")
 
 ROOT = Path(__file__).parents[2]
+COMMAND = "stageflow.cli.__main__:main"
+CARRIED = ("stageflow/views/report/assets/dagre.LICENSE",)
+EPOCH = "1767225600"  # the first of January 2026: what a build dates its files by
 IMPORTS = "from stageflow import Pipeline, Stage, StageOutput; print(Pipeline.__module__, StageOutput.ok(3).data)"
 
 
 def run(*command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Runs a command away from this interpreter's own paths; what it prints is in the result."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV_"))}
+    environment["SOURCE_DATE_EPOCH"] = EPOCH
     return subprocess.run(
         [str(word) for word in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
@@ -64,6 +72,11 @@ def project() -> dict[str, object]:
     return found
 
 
+def digests(folder: Path) -> dict[str, str]:
+    """What two builds have to agree on."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
 def sources() -> set[str]:
     """Every file of the package that is a source."""
     return {
@@ -80,6 +93,34 @@ def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: Path) -> None:
     assert shipped == sources()
     assert "stageflow/py.typed" in shipped
     assert {name.split("/")[0].split("-")[0] for name in names} == {"stageflow"}
+
+
+def test_it_has_the_licences_of_what_is_its_own_and_of_what_it_carries(wheel: Path, sdist: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (own,) = [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
+        assert archive.read(own) == (ROOT / "LICENSE").read_bytes()
+        for carried in CARRIED:
+            assert "Permission is hereby granted" in archive.read(carried).decode()
+    with tarfile.open(sdist) as tar:
+        assert {name.partition("/")[2] for name in tar.getnames()} >= {"LICENSE", *CARRIED}
+
+
+def test_it_brings_the_command_stageflow(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (entry_points,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        assert archive.read(entry_points).decode().split("\n")[:2] == ["[console_scripts]", f"stageflow={COMMAND}"]
+    module, _, function = COMMAND.partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_two_builds_of_the_same_sources_are_equal(built: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    hidden = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "dist", "build", "*.egg-info")
+    shutil.copytree(ROOT, copy, ignore=hidden, copy_function=shutil.copyfile)  # other times, owners and modes
+    ended = run(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist", cwd=copy)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert digests(tmp_path / "dist") == digests(built)
 
 
 def test_the_wheel_is_for_every_platform(wheel: Path) -> None:
@@ -114,6 +155,25 @@ def test_every_extra_of_the_project_is_in_the_metadata(metadata: Message, projec
     assert isinstance(extras, dict)
     assert set(metadata.get_all("Provides-Extra", [])) == set(extras)
     assert "dev" in extras
+
+
+def test_the_extra_all_brings_every_other(project: dict[str, dict[str, list[str]]]) -> None:
+    extras = project["optional-dependencies"]
+    assert extras["all"] == [f"stageflow[{','.join(name for name in extras if name not in {'all', 'dev'})}]"]
+
+
+def test_every_extra_that_a_text_names_is_there(project: dict[str, dict[str, list[str]]]) -> None:
+    texts = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    texts += [path for folder in ("stageflow", "examples", "tests") for path in (ROOT / folder).rglob("*.py")]
+    texts.remove(Path(__file__))
+    named = {
+        extra.strip(): path
+        for path in texts
+        for names in re.findall(r"stageflow\[([a-z, ]+)\]", path.read_text(encoding="utf-8"))
+        for extra in names.split(",")
+    }
+    assert len(named) > 4
+    assert {extra: path for extra, path in named.items() if extra not in project["optional-dependencies"]} == {}
 
 
 @pytest.fixture(scope="module")

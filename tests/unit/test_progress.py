@@ -102,6 +102,22 @@ async def test_an_each_has_its_items_and_what_is_left_of_it(screen: Screen) -> N
     assert "item 10/10" in screen.text.getvalue()
 
 
+async def test_items_that_were_stopped_are_not_done(screen: Screen) -> None:
+    seen: list[str] = []
+
+    @stage
+    async def item(inputs: StageInputs[int]) -> Result[StageOutput[int], SoldOutError]:
+        if inputs.value == 3:
+            seen.append(screen.look())
+            return Failure(SoldOutError("no more"))
+        return ok(inputs.value)
+
+    async with Runner(sink=screen.sink) as runner:
+        assert isinstance(await runner.run(item.each(limit=1), list(range(10))), Failed)
+    assert "item 3/10" in seen[0]
+    assert "item 4/10" in screen.text.getvalue()
+
+
 async def test_the_items_of_nested_eaches_are_added_up(screen: Screen) -> None:
     seen: list[str] = []
 
@@ -190,6 +206,7 @@ async def test_runs_at_once_are_each_shown_and_the_screen_is_left_with_the_last(
 
     async with Runner(sink=screen.sink) as runner:
         runs = [asyncio.create_task(runner.run(waiting.named(f"run{at}"), at)) for at in range(12)]
+        await asyncio.sleep(0)  # they have begun
         await runner.run(looking(screen, seen), 1)
         gate.set()
         await asyncio.gather(*runs)
