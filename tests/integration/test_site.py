@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,12 @@ def test_a_link_that_is_broken_would_be_found(site: Path) -> None:
     assert broken(site, pages, "/guides/testing/", "../no-such-page/")
     assert broken(site, pages, "/guides/testing/", "../durable-runs/#no-such-place")
     assert not broken(site, pages, "/guides/testing/", "../durable-runs/#the-lease")
+
+
+def test_no_table_shows_a_backslash_that_was_meant_for_another_reader(site: Path) -> None:
+    pages = [path for path in site.rglob("*.html") if "<td>" in path.read_text(encoding="utf-8")]
+    assert len(pages) > 10
+    assert [path.name for path in pages if re.search(r"<td[^\n]*\\\|", path.read_text(encoding="utf-8"))] == []
 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
