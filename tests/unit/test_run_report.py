@@ -146,7 +146,7 @@ async def test_events_and_artifacts_stand_with_their_stage() -> None:
         return ok(1, artifacts=[StageArtifact("file", {"path": "a.txt"})], events=[StageEvent("read.done")])
 
     heard = entry(await reported(read, 1), "read")
-    assert [event.type for event in heard.events] == ["started", "cache.miss", "read.done", "completed"]
+    assert [event.type for event in heard.events] == ["started", "cache.miss", "artifact", "read.done", "completed"]
     assert ("key", "a") in heard.events[1].data
     assert [(artifact.type, artifact.payload) for artifact in heard.artifacts] == [("file", "{'path': 'a.txt'}")]
     unheard = entry(await reported(read, 1, events=False), "read")
