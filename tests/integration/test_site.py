@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -104,6 +106,23 @@ def test_a_link_that_is_broken_would_be_found(site: Path) -> None:
     assert broken(site, pages, "/guides/testing/", "../no-such-page/")
     assert broken(site, pages, "/guides/testing/", "../durable-runs/#no-such-place")
     assert not broken(site, pages, "/guides/testing/", "../durable-runs/#the-lease")
+
+
+def test_no_table_shows_a_backslash_that_was_meant_for_another_reader(site: Path) -> None:
+    pages = [path for path in site.rglob("*.html") if "<td>" in path.read_text(encoding="utf-8")]
+    assert len(pages) > 10
+    assert [path.name for path in pages if re.search(r"<td[^\n]*\\\|", path.read_text(encoding="utf-8"))] == []
+
+
+PACKAGES = ("", ".codec", ".config", ".durable", ".engines", ".stores", ".testing", ".views", ".views.progress")
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, ".views.report", ".events.taxonomy"])
+def test_the_reference_has_every_public_name(package: str, site: Path) -> None:
+    pages = [page for at, page in parsed(site).items() if at.startswith("/reference/")]
+    known = {place.rpartition(".")[2] for page in pages for place in page.places if place.startswith("stageflow.")}
+    names: list[str] = importlib.import_module(f"stageflow{package}").__all__
+    assert sorted(set(names) - known - {"__version__"}) == []
 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
