@@ -110,8 +110,8 @@ class RunJournal:
     async def kept(self, ledger: Ledger, slot: int, result: Given) -> Given:
         """The result of a stage, once it is recorded; a failure where it cannot be."""
         path = path_of(ledger, slot)
-        if path is None:
-            return result
+        if path is None or (isinstance(result, Failure) and self._is_cut_off(ledger, slot)):
+            return result  # of one that must not run twice, that it was started stands: a resume asks
         found = of_result(self._means.codec, ledger, slot, self._chart.cell(ledger, slot), path, result)
         if isinstance(found, Failure):
             error = found.failure()
@@ -120,6 +120,11 @@ class RunJournal:
         record = found.unwrap()
         lost = None if record is None else await self._writer.write(record)
         return result if lost is None else cancel(self._lose(lost))
+
+    def _is_cut_off(self, ledger: Ledger, slot: int) -> bool:
+        """Whether a stage that must not run twice was started, and nobody knows whether its effect happened."""
+        once, name = self._run.once or {}, ledger.name(slot)
+        return name in once and once[name] is None
 
     async def starting(self, ledger: object, slot: int, /) -> Given | None:
         """Records that a stage which must not run twice is about to run; what it is to give instead, where lost."""

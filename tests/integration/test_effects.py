@@ -253,6 +253,31 @@ async def test_a_retry_does_not_repeat_it_where_an_exception_escaped_it() -> Non
     assert calls == ["a"]
 
 
+@pytest.mark.parametrize("how", ["a timeout", "an exception"])
+async def test_a_run_that_failed_since_it_was_cut_off_asks_too(how: str) -> None:
+    store, run_id = MemoryRunStore(), uuid4()
+
+    @stage(effects="once")
+    async def pays(inputs: StageInputs[str]) -> Result[StageOutput[str], DeclinedError]:
+        charged.append(inputs.value)
+        if len(charged) == 1 and how == "a timeout":
+            await asyncio.Event().wait()
+        if len(charged) == 1:
+            raise ConnectionError("no answer")
+        return ok(f"receipt of {inputs.value}")
+
+    pipeline = pays.using(TimeoutInterceptor(0.01)) | thanks
+    assert isinstance(await Runner(store=store).run(pipeline, "a", context=PipelineContext(run_id=run_id)), Failed)
+    with pytest.raises(EffectsUnknownError) as asked:
+        await Runner(store=store).resume(pipeline, run_id)
+    assert asked.value.stages == ("pays",)
+    assert charged == ["a"]
+    decided = await Runner(store=store).resume(pipeline, run_id, decisions=[Decision.of(pays).gave("receipt of a")])
+    assert isinstance(decided, Completed)
+    assert decided.value == "thanks: receipt of a"
+    assert charged == ["a"]
+
+
 async def test_where_what_is_around_it_is_tried_again_what_it_gave_stands() -> None:
     attempts = []
 
