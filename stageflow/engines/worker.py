@@ -54,22 +54,25 @@ def interrupt(token: str | None = None) -> bool:
 class _Body:
     """A body that is running."""
 
-    __slots__ = ("_asked", "_loop", "_raised", "_task", "_thread", "_told")
+    __slots__ = ("_asked", "_ended", "_loop", "_raised", "_task", "_thread", "_told")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._thread = threading.get_ident()
-        self._asked = self._told = self._raised = False
+        self._asked = self._told = self._raised = self._ended = False
 
     def interrupt(self) -> None:
         """Cancels it, or raises where it computes: one of the two, once, for a second time would break its cleanup."""
-        if not self._asked:
-            self._asked = True
-            self._loop.call_soon_threadsafe(self._tell)
-        if not (self._told or self._raised) and asyncio.current_task(self._loop) is not None:  # the loop is not heard
-            self._raised = True
-            _raise_in(self._thread, ctypes.py_object(asyncio.CancelledError))
+        with _INTERRUPTING:
+            if self._ended:
+                return
+            if not self._asked:
+                self._asked = True
+                self._loop.call_soon_threadsafe(self._tell)
+            if not (self._told or self._raised) and asyncio.current_task(self._loop) is not None:  # it is not heard
+                self._raised = True
+                _raise_in(self._thread, asyncio.CancelledError)
 
     def _tell(self) -> None:
         if not self._raised and self._task is not None:
@@ -77,12 +80,22 @@ class _Body:
             self._task.cancel()
 
     def ended(self) -> None:
-        _raise_in(self._thread, None)  # takes back what was to be raised and came too late
+        """Lets nobody interrupt it any more, and takes what was to be raised in it and comes too late."""
+        late = True
+        while late:
+            late = False
+            try:
+                with _INTERRUPTING:
+                    self._ended = True
+                for _ in range(2):
+                    pass  # a loop is where Python raises what another thread wants raised
+            except asyncio.CancelledError:
+                late = True
 
 
-def _raise_in(thread: int, error: ctypes.py_object[type[BaseException]] | None) -> None:
-    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    raise_in(ctypes.c_ulong(thread), error)
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    # Never with None, to take an error back: CPython 3.11 then looks for one for ever, and hangs where it is traced.
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
 async def _alone(call: StageCall, token: str) -> bytes:
@@ -103,5 +116,6 @@ async def _alone(call: StageCall, token: str) -> bytes:
         await asyncio.gather(*left, return_exceptions=True)
 
 
+_INTERRUPTING = threading.Lock()  # held while a body is interrupted, so that none is that has ended
 _RUNNING: dict[str, _Body] = {}  # what runs in this process, by token
 _NEVER: deque[str] = deque(maxlen=1_000)  # the starts that were interrupted lately, of which some may still come
