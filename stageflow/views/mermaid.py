@@ -19,6 +19,7 @@ _FORMS: Final = {
     StageKind.AGENT: ("([", "])"),
 }
 _PLAIN: Final = frozenset(string.ascii_letters + string.digits + " ._-+:,/()[]|=*?!'@$%")
+_MERMAIDS_OWN = "¶ﬂ"  # with ß and °, what Mermaid itself writes for a semicolon and an ampersand
 
 
 def to_mermaid(diagram: Diagram) -> str:
@@ -70,4 +71,5 @@ def _quoted(lines: Iterable[str]) -> str:
 
 
 def _escaped(character: str) -> str:
-    return character if character in _PLAIN or not character.isascii() else f"#{ord(character)};"
+    plain = character in _PLAIN or not (character.isascii() or character in _MERMAIDS_OWN)
+    return character if plain else f"#{ord(character)};"

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from returns.result import Failure, Result, Success
 from typing_extensions import Never
@@ -314,6 +314,7 @@ def seen(text: str) -> str:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(ODD, min_size=1, max_size=8))
+@example(names=["¶ß", "ﬂ°°65¶ß", "ﬂ°amp¶ß"])
 def test_mermaid_shows_every_name_as_it_is(names: list[str], mermaid: MermaidParser) -> None:
     read = mermaid.read(to_mermaid(named(names)))
     shown = [label.split("\n")[0] for label in read.labels]
