@@ -19,11 +19,6 @@ class Member(Plan):
 
     @property
     @override
-    def declared(self) -> object:
-        return self.of
-
-    @property
-    @override
     def native(self) -> bool:
         return all(type(member.value) is str for member in self.of) or all(
             type(member.value) is int for member in self.of
@@ -57,13 +52,6 @@ class Member(Plan):
 class OneOf(Plan):
     """A value of a ``Literal``."""
 
-    literal: object
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.literal
-
     @property
     @override
     def native(self) -> bool:
@@ -71,7 +59,7 @@ class OneOf(Plan):
 
     @property
     def _values(self) -> tuple[object, ...]:
-        return typing.get_args(self.literal)
+        return typing.get_args(self.of)
 
     @override
     def fits(self, value: object) -> bool:
@@ -80,7 +68,7 @@ class OneOf(Plan):
     @override
     def lower(self, value: object) -> object:
         if not self.fits(value):
-            raise misfit(value, self.literal)
+            raise misfit(value, self.of)
         return value if self.native else _written(value)
 
     @override
@@ -88,7 +76,7 @@ class OneOf(Plan):
         for each in self._values:
             if (each if self.native else _written(each)) == data:
                 return each
-        raise unread(data, self.literal)
+        raise unread(data, self.of)
 
 
 def _written(value: object) -> str:

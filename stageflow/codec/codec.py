@@ -59,7 +59,7 @@ class Codec:
     _of_errors: dict[type[StageError], tuple[Field, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_type", {hook.plan.declared: hook for hook in self.hooks})
+        object.__setattr__(self, "_by_type", {hook.plan.of: hook for hook in self.hooks})
         object.__setattr__(self, "_compiled", {})  # what has been analysed: it only ever grows
         object.__setattr__(self, "_of_errors", {})
 
@@ -147,7 +147,7 @@ Give a value of the declared type, or declare bytes there.
         >>> Codec().unknown(dict[str, complex | None])
         (<class 'complex'>,)
         """
-        return tuple(plan.declared for plan in walked(self._of(type).plan) if isinstance(plan, Unknown))
+        return tuple(plan.of for plan in walked(self._of(type).plan) if isinstance(plan, Unknown))
 
     def schema_hash(self, type: object) -> str:
         """A digest of what values of the type look like as data: it changes where fields or their types do."""

@@ -25,14 +25,8 @@ MAPPINGS: Final[Mapping[object, Callable[[dict[object, object]], object]]] = Map
 class Items(Plan):
     """Any number of values of one type."""
 
-    of: object
     kind: type
     item: Plan
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     @override
@@ -84,15 +78,9 @@ def each_by_index(values: Iterable[object], change: Callable[[object], object]) 
 class Row(Plan):
     """So many values, each of its own type: a tuple, or a named one."""
 
-    of: object
     kind: type[tuple[object, ...]]
     items: tuple[Plan, ...]
     names: tuple[str, ...] = ()
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     @override
@@ -143,15 +131,9 @@ class Row(Plan):
 class Entries(Plan):
     """A mapping: an object of JSON where its keys are texts, else a list of pairs."""
 
-    of: object
     kind: type
     key: Plan
     value: Plan
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     @override
@@ -177,7 +159,7 @@ class Entries(Plan):
         if type(value) is not self.kind:
             raise misfit(value, self.of)
         pairs = [self._pair(pair, self.key.lower, self.value.lower) for pair in _items(value)]
-        return dict(pairs) if self.key.declared is str else [list(pair) for pair in pairs]
+        return dict(pairs) if self.key.of is str else [list(pair) for pair in pairs]
 
     @override
     def lift(self, data: object) -> object:
@@ -188,7 +170,7 @@ class Entries(Plan):
             raise Misfit(f"cannot be a {self.kind.__name__}: {error}. Make it frozen, or declare a list.") from error
 
     def _stored(self, data: object) -> list[tuple[object, object]]:
-        texts = self.key.declared is str
+        texts = self.key.of is str
         if texts and (stored := as_object(data)) is not None:
             return _items(stored)
         pairs = [as_array(pair) for pair in as_array(data) or ()]

@@ -55,14 +55,8 @@ class OriginalError(Exception):
 class Raised(Plan):
     """An error of a class that is found by its name, or of one derived from it."""
 
-    of: object
     kinds: tuple[type[StageError], ...]
     fields_of: Callable[[type[StageError]], tuple[Field, ...]]
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     @override

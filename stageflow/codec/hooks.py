@@ -58,7 +58,7 @@ class TypeHook(AnyTypeHook, Generic[_T]):
     @property
     @override
     def plan(self) -> Plan:
-        return Hooked(cast("TypeHook[object]", self))
+        return Hooked(self.type, cast("TypeHook[object]", self))
 
     @override
     def same(self, was: object, came: object) -> bool:
@@ -70,11 +70,6 @@ class Hooked(Plan):
     """What a hook makes of a value."""
 
     hook: TypeHook[object]
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.hook.type
 
     @override
     def fits(self, value: object) -> bool:

@@ -60,13 +60,15 @@ class Inside:
     plan: Plan
 
 
+@dataclass(frozen=True, eq=False)
 class Plan(ABC):
-    """How values of one type become JSON data and come back. Immutable once analysed."""
+    """How values of one type become JSON data and come back. Immutable once analysed.
 
-    @property
-    @abstractmethod
-    def declared(self) -> object:
-        """The type, as it was declared."""
+    Attributes:
+        of: the type, as it was declared.
+    """
+
+    of: object
 
     @property
     def native(self) -> bool:
@@ -86,7 +88,7 @@ class Plan(ABC):
     @property
     def label(self) -> str:
         """What a digest of the schema takes of this plan, its parts aside."""
-        return shown(self.declared)
+        return shown(self.of)
 
     @abstractmethod
     def fits(self, value: object) -> bool:

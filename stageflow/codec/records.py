@@ -29,14 +29,8 @@ class Field:
 class Record(Plan):
     """An object of a class that tells its fields."""
 
-    of: object
     kind: type
     fields: tuple[Field, ...]
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     @override
@@ -96,13 +90,7 @@ def _made(kind: type, arguments: dict[str, object]) -> object:
 class Keyed(Plan):
     """A dict that a ``TypedDict`` describes."""
 
-    of: object
     fields: tuple[Field, ...]
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     @override

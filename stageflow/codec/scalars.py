@@ -38,11 +38,6 @@ class Exact(Plan):
 
     @property
     @override
-    def declared(self) -> object:
-        return self.of
-
-    @property
-    @override
     def native(self) -> bool:
         return True
 
@@ -139,11 +134,6 @@ class Location(Plan):
     """A path of the file system."""
 
     of: type[PurePath]
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     @override

@@ -16,13 +16,7 @@ from stageflow.codec.plan import Misfit, Plan, brief, named
 class Later(Plan):
     """The plan of a type inside itself."""
 
-    of: object
     plans: Mapping[object, Plan]
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     @override
@@ -51,13 +45,7 @@ class Later(Plan):
 class Unknown(Plan):
     """A type that the codec does not know: no value of it is encoded."""
 
-    of: object
     why: str = ""
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @override
     def fits(self, value: object) -> bool:

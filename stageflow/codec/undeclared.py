@@ -20,11 +20,6 @@ class Undeclared(Plan):
 
     @property
     @override
-    def declared(self) -> object:
-        return self.of
-
-    @property
-    @override
     def native(self) -> bool:
         return True
 

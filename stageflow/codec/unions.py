@@ -19,14 +19,8 @@ TAG, VALUE = "$type", "value"
 class OneOfSeveral(Plan):
     """A union: None as it is, the only other one as it is, any of several with its tag."""
 
-    of: object
     alternatives: Mapping[str, Plan]
     none: bool
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     @override
@@ -77,7 +71,7 @@ class OneOfSeveral(Plan):
 
 def tagged(of: object, plans: list[Plan], *, none: bool) -> OneOfSeveral:
     """The union of these: each by the shortest name that tells it from the others."""
-    levels = [[plan.tag or name(plan.declared) for plan in plans] for name in (_outside, named, _full)]
+    levels = [[plan.tag or name(plan.of) for plan in plans] for name in (_outside, named, _full)]
     tags = [
         next((name for name, level in zip(names, levels, strict=True) if level.count(name) == 1), names[-1])
         for names in zip(*levels, strict=True)
@@ -109,14 +103,8 @@ class Abstract(OneOfSeveral):
 class Outcome(Plan):
     """A ``Success`` or a ``Failure`` as a value."""
 
-    of: object
     kind: type[Success[object] | Failure[object]]
     inner: Plan
-
-    @property
-    @override
-    def declared(self) -> object:
-        return self.of
 
     @property
     def _step(self) -> str:
