@@ -116,6 +116,7 @@ async def _alone(call: StageCall, token: str) -> bytes:
         await asyncio.gather(*left, return_exceptions=True)
 
 
-_INTERRUPTING = threading.Lock()  # held while a body is interrupted, so that none is that has ended
+# Held while a body is interrupted, so that none is that has ended. Reentrant: a signal may come to the very thread.
+_INTERRUPTING = threading.RLock()
 _RUNNING: dict[str, _Body] = {}  # what runs in this process, by token
 _NEVER: deque[str] = deque(maxlen=1_000)  # the starts that were interrupted lately, of which some may still come

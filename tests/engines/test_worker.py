@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from stageflow import Runner, Stage, StageExecutionError, StageTimeoutError
-from stageflow.engines import StageCall, answer, interrupt
+from stageflow.engines import StageCall, answer, interrupt, worker
 from stageflow.engines.answers import Answered, read
 from tests.engines.test_sending import Scripted
 from tests.engines.worker_stages import (
@@ -84,6 +85,30 @@ async def test_a_body_that_was_interrupted_before_it_began_does_not_begin() -> N
     found = await answered(await call_of(waits), "early")
     assert isinstance(found.escaped, StageExecutionError)
     assert "CancelledError" in found.escaped.message
+
+
+async def test_a_signal_that_interrupts_the_thread_which_is_ending_a_body_does_not_hang() -> None:
+    raised: list[bool] = []
+
+    def interrupted_while_it_ends() -> None:
+        async def body() -> None:
+            worker._RUNNING["ending"] = running = worker._Body()
+            try:
+                with worker._INTERRUPTING:  # a handler of a signal runs wherever its thread is, here too
+                    interrupt("ending")
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                raised.append(True)
+            del worker._RUNNING["ending"]
+            running.ended()
+
+        asyncio.run(body())
+
+    thread = threading.Thread(target=interrupted_while_it_ends, daemon=True)
+    thread.start()
+    await asyncio.to_thread(thread.join, 20)
+    assert not thread.is_alive()
+    assert raised
 
 
 async def test_a_body_leaves_no_task_behind() -> None:
