@@ -261,11 +261,6 @@ class StageCall:
     placement: Placement
     configured: bool
 
-    @property
-    def key(self) -> str:
-        """The same for every start of this stage in this run, so that an effect can be made once."""
-        return f"{self.run_id}/{self.stage}"
-
 
 @dataclass(frozen=True, slots=True)
 class EngineCapabilities:

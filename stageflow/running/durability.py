@@ -110,8 +110,21 @@ class Making(Protocol):
 
 
 def is_journal(store: RunStore | None) -> TypeGuard[DurableStore]:
-    """Whether a store keeps stages too."""
-    return all(hasattr(store, name) for name in ("begin", "end", "record", "load", "acquire_lease", "renew", "release"))
+    """Whether a store keeps stages too.
+
+    Raises:
+        TypeError: it gives leases, and lacks what else makes a run resumable.
+    """
+    lacks = [name for name in _OF_A_JOURNAL if not hasattr(store, name)]
+    if lacks and hasattr(store, "acquire_lease"):
+        raise TypeError(
+            f"{type(store).__name__} gives leases and lacks {', '.join(lacks)}, so that its runs could not be resumed. "
+            "Write all of DurableStore, or of RunStore alone."
+        )
+    return not lacks
+
+
+_OF_A_JOURNAL = ("begin", "end", "record", "load", "acquire_lease", "renew", "release")
 
 
 def durability(store: DurableStore, codec: ValueCodec | None, lease_seconds: float) -> Durability:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Self, cast, final
 from uuid import UUID, uuid4
@@ -89,7 +89,8 @@ class Runner(Generic[_X]):
 
     Raises:
         ValueError: a limit is less than 1, or a time is not more than 0.
-        RuntimeError: the store is durable, and `stageflow.durable` was not imported.
+        TypeError: the store gives leases, and is no `DurableStore`.
+        ImportError: the store is durable, and msgspec is not installed.
     """
 
     __slots__ = ("__weakref__", "_settings", "_state")
@@ -157,10 +158,11 @@ class Runner(Generic[_X]):
                 await asyncio.shield(ended)
             except asyncio.CancelledError as error:
                 cancelled = error
-        for resource in (self._settings.store, self._settings.sink, self._settings.engine):
-            close = getattr(resource, "aclose", None)
-            if close is not None:
-                await close()
+        async with AsyncExitStack() as closing:  # what one raises keeps no other from being closed
+            for resource in (self._settings.engine, self._settings.sink, self._settings.store):
+                close = getattr(resource, "aclose", None)
+                if close is not None:
+                    closing.push_async_callback(close)
         if cancelled is not None:
             raise cancelled
 

@@ -469,6 +469,14 @@ async def resuming_without_a_durable_store():
     return await Runner().resume(fetch, UUID(int=1))
 
 
+@case(where="Half gives leases", fix="Write all of DurableStore")
+def store_that_is_half_a_journal():
+    class Half:
+        record = load = acquire_lease = renew = release = None
+
+    return Runner(store=Half())
+
+
 @case(where="'fetch' is a stage already", fix="in the decorator that makes it")
 def effects_of_what_is_a_stage_already():
     return stage(effects="once")(fetch)

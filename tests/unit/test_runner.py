@@ -15,6 +15,7 @@ from stageflow import (
     CorrelationIds,
     Failed,
     MissingPortError,
+    NoOpEventSink,
     Pipeline,
     PipelineContext,
     PipelineValidationError,
@@ -419,6 +420,24 @@ async def test_leaving_cancels_and_awaits_the_runs_then_closes_store_and_sink() 
     assert store.closed
     assert sink.closed
     assert [what for what, _, _ in store.calls] == ["create", "cancelled"]
+
+
+async def test_a_store_that_does_not_close_keeps_the_sink_and_the_engine_from_nothing() -> None:
+    closed: list[str] = []
+
+    class Closing(Store):
+        async def aclose(self) -> None:
+            closed.append("store")
+            raise ConnectionError("it is gone already")
+
+    class Sink(NoOpEventSink):
+        async def aclose(self) -> None:
+            closed.append("sink")
+
+    with pytest.raises(ConnectionError, match="gone already"):
+        async with Runner(store=Closing(), sink=Sink()):
+            pass
+    assert closed == ["store", "sink"]
 
 
 async def test_leaving_awaits_a_run_that_another_task_awaits_too() -> None:
