@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from typing import TypeVar, final
 
 from stageflow.durable.lease import HeldLease
 from stageflow.errors import RunStoreError
+from stageflow.graph.stepping import outlasting
 from stageflow.ports import DurableStore, StageRecord
 
 _T = TypeVar("_T")
@@ -17,15 +17,12 @@ _T = TypeVar("_T")
 async def to_its_end(writing: Coroutine[object, object, _T]) -> _T:
     """Awaits to the end, however often it is cancelled meanwhile, and only then lets the cancellation through."""
     task = asyncio.get_running_loop().create_task(writing)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):  # the first is raised below
-                await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # looked at: whoever wrote has kept it
-        raise
+    cancelled = await outlasting(task)
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # looked at: whoever wrote has kept it
+    raise cancelled
 
 
 @final

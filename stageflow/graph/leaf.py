@@ -20,6 +20,7 @@ from stageflow.core.stage import Shape, StageHandle, StageKind
 from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.once import only_once
 from stageflow.graph.shape import Call, Given, Leaf, Named
+from stageflow.graph.stepping import outlasting
 from stageflow.graph.wrapping import Wrapped
 from stageflow.ports import Placement
 
@@ -166,12 +167,7 @@ async def in_thread(function: Callable[[object], _T], value: object) -> _T:
     """Runs a blocking function in a thread; where cancelled, waits until the thread has ended, since none can be."""
     context = copy_context()
     future = asyncio.get_running_loop().run_in_executor(None, lambda: context.run(function, value))
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
+    cancelled = await outlasting(future)
     if cancelled is not None:
         future.exception()  # looked at, so that asyncio does not report it as lost
         raise cancelled

@@ -50,6 +50,17 @@ async def awaited(awaitable: Awaitable[_T]) -> _T:
     return await awaitable
 
 
+async def outlasting(future: asyncio.Future[_T]) -> asyncio.CancelledError | None:
+    """Waits until a future is done, however often that is cancelled; gives the last such cancellation, to be raised."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return cancelled
+
+
 def in_own_task(call: Callable[[_T], Awaitable[_R]]) -> Callable[[_T], Awaitable[_R]]:
     """The same function on a stack of its own, so that deeply nested composites do not exhaust Python's."""
 

@@ -17,6 +17,7 @@ from stageflow.graph.pool import Pool
 from stageflow.graph.report import RunReport
 from stageflow.graph.run import Run, nothing_runs
 from stageflow.graph.shape import Given
+from stageflow.graph.stepping import outlasting
 from stageflow.ports import RunStore
 
 _LOG = logging.getLogger(__name__)
@@ -124,15 +125,11 @@ async def _kept(run: Run, awaitable: Awaitable[object]) -> None:
 
 async def _to_its_end(make: Callable[[], Coroutine[object, object, None]]) -> None:
     """Runs to the end, however often it is cancelled meanwhile, and only then lets the cancellation through."""
-    cancelled: asyncio.CancelledError | None = None
     task = asyncio.get_running_loop().create_task(make())
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-        if task.cancelled():  # as is every task by a loop on its way out, before this one began
-            task = asyncio.get_running_loop().create_task(make())
+    cancelled = await outlasting(task)
+    while task.cancelled():  # as is every task by a loop on its way out, before this one began
+        task = asyncio.get_running_loop().create_task(make())
+        cancelled = await outlasting(task) or cancelled
     if cancelled is None:
         task.result()
         return
