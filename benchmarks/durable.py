@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from stageflow.ports import StageRecord
+from stageflow.journal import StageRecord
 from stageflow.stores import MemoryRunStore, SqliteRunStore
 
 STAGES, RUNS, ROUNDS = 200, 50, 9

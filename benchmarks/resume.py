@@ -15,7 +15,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from stageflow import Completed, Failed, Pipeline, PipelineContext, Runner, UnifiedStageSpec, lift
-from stageflow.ports import Lease, StageRecord
+from stageflow.journal import Lease, StageRecord
 from stageflow.stores import SqliteRunStore
 
 

@@ -58,7 +58,8 @@ if TYPE_CHECKING:
     from stageflow.pipeline.builder import Interceptor, Parallel, Pipeline, Replacing, Route, Stage
     from stageflow.pipeline.functions import LiftDecorator, StageDecorator, identity, lift, route, stage
     from stageflow.pipeline.registry import PipelineRegistry
-    from stageflow.ports import ConfigProvider, CorrelationIds, Engine, EventSink, Placement, RunRecord, RunStore
+    from stageflow.placement import Engine, Placement
+    from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunRecord, RunStore
     from stageflow.running.handle import RunHandle
     from stageflow.running.runner import Runner
 else:
@@ -101,7 +102,8 @@ else:
         "pipeline.builder": "Interceptor Parallel Pipeline Replacing Route Stage",
         "pipeline.functions": "LiftDecorator StageDecorator identity lift route stage",
         "pipeline.registry": "PipelineRegistry",
-        "ports": "ConfigProvider CorrelationIds Engine EventSink Placement RunRecord RunStore",
+        "placement": "Engine Placement",
+        "ports": "ConfigProvider CorrelationIds EventSink RunRecord RunStore",
         "running.handle": "RunHandle",
         "running.runner": "Runner",
     }

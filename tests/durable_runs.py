@@ -33,7 +33,7 @@ from stageflow import (
 )
 from stageflow.durable import Decision
 from stageflow.errors import LeaseHeldError
-from stageflow.ports import DurableStore
+from stageflow.journal import DurableStore
 from stageflow.stores import PostgresRunStore, SqliteRunStore
 
 LEASE_SECONDS = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from stageflow.ports import Lease, StageRecord
+from stageflow.journal import Lease, StageRecord
 from stageflow.stores import MemoryRunStore
 
 

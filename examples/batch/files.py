@@ -8,7 +8,7 @@ from returns.result import Failure, Result, Success
 
 from examples.batch.words import Found, NoFolderError, Text, UnreadableError
 from stageflow import StageKind, lift
-from stageflow.ports import LOCAL
+from stageflow.placement import LOCAL
 
 
 @lift(thread=True, placement=LOCAL)

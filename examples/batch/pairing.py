@@ -12,7 +12,7 @@ from returns.result import Failure, Success
 from examples.batch.signing import MINIMA
 from examples.batch.words import Alike, Likenesses, Signature, TooShortError, UnreadableError
 from stageflow import StageExecutionError, lift
-from stageflow.ports import LOCAL
+from stageflow.placement import LOCAL
 
 BAND = 4  # numbers that two have to share in a row: of texts that are alike by half, two in three pairs meet
 LIKE = 0.5

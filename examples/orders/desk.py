@@ -26,7 +26,7 @@ from stageflow import (
 )
 from stageflow.durable import Decision
 from stageflow.errors import EffectsUnknownError, LeaseHeldError
-from stageflow.ports import DurableStore
+from stageflow.journal import DurableStore
 from stageflow.stores import RunArchive
 
 _LOG = logging.getLogger(__name__)

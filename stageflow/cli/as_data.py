@@ -13,7 +13,8 @@ from stageflow.core.record import StageResult
 from stageflow.errors import StageError
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, Skipped
 from stageflow.graph.report import RunReport
-from stageflow.ports import RunRecord, StageRecord
+from stageflow.journal import StageRecord
+from stageflow.ports import RunRecord
 
 
 def json_text(value: object) -> str:

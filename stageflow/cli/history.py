@@ -15,7 +15,8 @@ from stageflow.cli.stores import Store, opened, run_of
 from stageflow.codec import Codec
 from stageflow.errors import StageError
 from stageflow.graph.executor import AnyGraph
-from stageflow.ports import RunRecord, StageRecord
+from stageflow.journal import StageRecord
+from stageflow.ports import RunRecord
 from stageflow.views.progress.picture import duration
 
 _T = TypeVar("_T")

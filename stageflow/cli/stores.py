@@ -10,7 +10,8 @@ from uuid import UUID
 
 from stageflow.cli.exit_codes import CommandError, ExitCode
 from stageflow.errors import RunStoreError
-from stageflow.ports import DurableStore, RunRecord
+from stageflow.journal import DurableStore
+from stageflow.ports import RunRecord
 from stageflow.stores import RunArchive, SqliteRunStore
 
 _LOOKED_AT = 1000  # runs among which the start of an id is looked for

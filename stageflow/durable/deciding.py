@@ -13,7 +13,7 @@ from stageflow.durable.means import Means
 from stageflow.durable.records import of_value
 from stageflow.durable.values import ABSENT, Recalled, recalled
 from stageflow.errors import EffectsUnknownError
-from stageflow.ports import StageRecord
+from stageflow.journal import StageRecord
 from stageflow.running.decision import Decision
 from stageflow.running.durability import ValueCodec
 

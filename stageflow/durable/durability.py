@@ -21,7 +21,8 @@ from stageflow.durable.values import Recalled, recalled
 from stageflow.errors import CodecError, GraphChangedError, ResumeError
 from stageflow.graph.executor import AnyGraph
 from stageflow.graph.run import Run, Wrapping
-from stageflow.ports import CorrelationIds, DurableStore, RunRecord
+from stageflow.journal import DurableStore
+from stageflow.ports import CorrelationIds, RunRecord
 from stageflow.running.decision import Decision
 from stageflow.running.durability import Reopened, ValueCodec
 

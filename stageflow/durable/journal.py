@@ -20,8 +20,9 @@ from stageflow.graph.ledger import NEVER, Ledger
 from stageflow.graph.run import Run
 from stageflow.graph.scheduler import Scheduler, Topology
 from stageflow.graph.shape import Given
+from stageflow.journal import StageRecord
 from stageflow.observability.propagation import carrier
-from stageflow.ports import RunRecord, StageRecord
+from stageflow.ports import RunRecord
 
 _HOW_IT_ENDED = ("error", "error_type", "reason")  # what is kept beside the status of a run that ended
 

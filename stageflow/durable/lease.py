@@ -12,7 +12,7 @@ from typing import final
 from uuid import UUID, uuid4
 
 from stageflow.errors import LeaseHeldError
-from stageflow.ports import DurableStore, Lease
+from stageflow.journal import DurableStore, Lease
 
 _LOG = logging.getLogger(__name__)
 RENEWALS = 3  # so often within the time of a lease, so that one that is late does not lose it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stageflow.ports import DurableStore
+from stageflow.journal import DurableStore
 from stageflow.running.durability import ValueCodec
 
 

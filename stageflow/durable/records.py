@@ -12,7 +12,7 @@ from stageflow.durable.values import ABSENT, Encoded, came_from, encoded
 from stageflow.errors import CodecError, StageError
 from stageflow.graph.ledger import Ledger
 from stageflow.graph.shape import Given
-from stageflow.ports import StageRecord
+from stageflow.journal import StageRecord
 from stageflow.running.durability import ValueCodec
 
 Found = Result[StageRecord | None, CodecError]

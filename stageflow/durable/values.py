@@ -13,7 +13,7 @@ from stageflow.durable.cells import Cell
 from stageflow.errors import CodecError, StageError
 from stageflow.graph.annotations import UNKNOWN
 from stageflow.graph.wrapping import OrNone, Settle
-from stageflow.ports import StageRecord
+from stageflow.journal import StageRecord
 from stageflow.running.durability import ValueCodec
 
 ABSENT: Final = object()  # in place of what came from inside the wrappers, where nothing did

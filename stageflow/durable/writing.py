@@ -9,7 +9,7 @@ from typing import TypeVar, final
 from stageflow.durable.lease import HeldLease
 from stageflow.errors import RunStoreError
 from stageflow.graph.stepping import outlasting
-from stageflow.ports import DurableStore, StageRecord
+from stageflow.journal import DurableStore, StageRecord
 
 _T = TypeVar("_T")
 

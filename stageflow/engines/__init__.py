@@ -16,7 +16,7 @@ if find_spec("msgspec") is None:
 from stageflow.engines.local import LocalEngine
 from stageflow.engines.performing import perform
 from stageflow.engines.worker import answer, interrupt
-from stageflow.ports import LOCAL, Engine, EngineCapabilities, Placement, StageCall
+from stageflow.placement import LOCAL, Engine, EngineCapabilities, Placement, StageCall
 
 if TYPE_CHECKING:
     from stageflow.engines.dask import DaskEngine

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from stageflow.engines.worker import LOST, answer, interrupt
 from stageflow.errors import WorkerLostError
-from stageflow.ports import EngineCapabilities, StageCall
+from stageflow.placement import EngineCapabilities, StageCall
 
 _LOG = logging.getLogger(__name__)
 _CAPABILITIES = EngineCapabilities(interrupts_running=True, survives_worker_loss=True, remote=True)

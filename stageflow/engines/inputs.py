@@ -14,7 +14,7 @@ from stageflow.context.stage import StageContext
 from stageflow.core.stage import Shape, StageHandle, StageKind
 from stageflow.core.timer import PipelineTimer
 from stageflow.errors import MissingPortError, StageExecutionError, UndeclaredDependencyError
-from stageflow.ports import StageCall
+from stageflow.placement import StageCall
 
 _T = TypeVar("_T")
 

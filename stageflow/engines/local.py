@@ -7,7 +7,7 @@ from typing import final
 from typing_extensions import override
 
 from stageflow.engines.performing import perform
-from stageflow.ports import EngineCapabilities, StageCall
+from stageflow.placement import EngineCapabilities, StageCall
 
 _CAPABILITIES = EngineCapabilities(interrupts_running=True, survives_worker_loss=True, remote=False)
 

@@ -15,7 +15,7 @@ from stageflow.graph.errors import defect, no_result
 from stageflow.graph.shape import Given
 from stageflow.observability.logging import bind_run
 from stageflow.observability.propagation import continued
-from stageflow.ports import StageCall
+from stageflow.placement import StageCall
 
 
 async def perform(call: StageCall) -> bytes:

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from stageflow.engines.worker import LOST, answer_on, interrupt
 from stageflow.errors import WorkerLostError
-from stageflow.ports import EngineCapabilities, StageCall
+from stageflow.placement import EngineCapabilities, StageCall
 
 _CAPABILITIES = EngineCapabilities(interrupts_running=True, survives_worker_loss=True, remote=True)
 _INTERRUPT = getattr(signal, "SIGUSR1", None)  # none on Windows, where a body is killed at once

@@ -18,7 +18,7 @@ from stageflow.graph.reading import read as read_output
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.wrapping import Absorber, Each, Wrapped, applied
 from stageflow.observability.propagation import carrier
-from stageflow.ports import Engine, StageCall
+from stageflow.placement import Engine, StageCall
 
 _LATE = 5.0  # seconds after a run's deadline, when a worker that nobody has told of it ends a body by itself
 _SENDING: WeakKeyDictionary[Wrapped, Call] = WeakKeyDictionary()  # made once for each, so that breakers have a state

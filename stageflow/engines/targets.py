@@ -16,7 +16,7 @@ from stageflow.graph.leaf import leaf, lifted_leaf, location
 from stageflow.graph.names import filled
 from stageflow.graph.shape import Leaf, Named
 from stageflow.graph.wrapping import Wrapped
-from stageflow.ports import Placement
+from stageflow.placement import Placement
 
 _ANYWHERE = Placement()
 CODEC = Codec()  # of values and errors on their way; it keeps what it has analysed

@@ -12,7 +12,7 @@ from typing import Final, final
 from stageflow.engines.answers import raised
 from stageflow.engines.performing import perform
 from stageflow.graph.errors import defect
-from stageflow.ports import StageCall
+from stageflow.placement import StageCall
 
 LOST: Final = "the worker that ran it was lost: killed, or out of memory."
 

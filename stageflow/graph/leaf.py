@@ -22,7 +22,7 @@ from stageflow.graph.once import only_once
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.stepping import outlasting
 from stageflow.graph.wrapping import Wrapped
-from stageflow.ports import Placement
+from stageflow.placement import Placement
 
 _T = TypeVar("_T")
 

@@ -18,7 +18,7 @@ from stageflow.context.ports import AnyPortKey
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import Part, Shape, StageKind
 from stageflow.errors import StageError
-from stageflow.ports import Placement
+from stageflow.placement import Placement
 
 AnyStageFunction: TypeAlias = StageFunction[Never, object, StageError]
 Given: TypeAlias = Result[StageOutput[object], StageError]

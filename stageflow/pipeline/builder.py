@@ -43,7 +43,7 @@ from stageflow.graph.shape import (
 )
 from stageflow.graph.spec import UnifiedStageSpec, checked_names
 from stageflow.graph.wrapping import Each, OrNone, Recover, Settle, Using, When, Wrapped, Wrapper, Wraps
-from stageflow.ports import LOCAL
+from stageflow.placement import LOCAL
 
 if TYPE_CHECKING:  # it is imported when the first diagram is made
     from stageflow.graph.diagram import Diagram

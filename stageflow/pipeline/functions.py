@@ -15,7 +15,7 @@ from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.leaf import leaf, lifted_leaf
 from stageflow.graph.shape import Identity, Named
 from stageflow.pipeline.builder import Route, Stage
-from stageflow.ports import Placement
+from stageflow.placement import Placement
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")

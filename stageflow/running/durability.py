@@ -13,7 +13,8 @@ from stageflow.errors import CodecError, StageError
 from stageflow.graph.above import given
 from stageflow.graph.executor import AnyGraph
 from stageflow.graph.run import Run, Wrapping
-from stageflow.ports import CorrelationIds, DurableStore, RunStore
+from stageflow.journal import DurableStore
+from stageflow.ports import CorrelationIds, RunStore
 from stageflow.running.decision import Decision
 
 

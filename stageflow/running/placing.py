@@ -8,7 +8,7 @@ from typing import Protocol, cast
 from stageflow.graph.above import given
 from stageflow.graph.executor import AnyGraph
 from stageflow.graph.run import Elsewhere, Wrapping
-from stageflow.ports import Engine
+from stageflow.placement import Engine
 
 
 class Placed(Wrapping, Elsewhere, Protocol):

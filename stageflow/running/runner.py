@@ -28,7 +28,8 @@ from stageflow.graph.wrapping import Wraps
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.observability.logging import bind_run, log_ids
 from stageflow.pipeline.builder import Interceptor, Stage
-from stageflow.ports import ConfigProvider, Engine, EventSink, RunStore
+from stageflow.placement import Engine
+from stageflow.ports import ConfigProvider, EventSink, RunStore
 from stageflow.running.around import Around
 from stageflow.running.decision import Decision
 from stageflow.running.durability import Durability, ValueCodec, durability, is_journal

@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import stageflow.stores._operations as operations
-from stageflow.ports import Lease, RunRecord, StageRecord
+from stageflow.journal import Lease, StageRecord
+from stageflow.ports import RunRecord
 from stageflow.stores._operations import Operation
 from stageflow.stores.page import RunPage
 

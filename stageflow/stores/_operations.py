@@ -12,7 +12,8 @@ from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from stageflow.errors import LeaseHeldError, RunStoreError
-from stageflow.ports import Lease, RunRecord, StageRecord
+from stageflow.journal import Lease, StageRecord
+from stageflow.ports import RunRecord
 from stageflow.stores._rows import (
     RUN_COLUMNS,
     STAGE_COLUMNS,

@@ -12,7 +12,8 @@ from typing import Final, NoReturn, TypeAlias, cast
 from uuid import UUID
 
 from stageflow.errors import RunStoreError
-from stageflow.ports import RunRecord, StageRecord
+from stageflow.journal import StageRecord
+from stageflow.ports import RunRecord
 
 Value: TypeAlias = str | int | float | bytes | None
 Row: TypeAlias = tuple[Value, ...]

@@ -29,7 +29,8 @@ from stageflow.errors import PipelineValidationError, StageError, StageExecution
 from stageflow.graph.outcome import Completed, Failed, Outcome
 from stageflow.pipeline.builder import Stage
 from stageflow.pipeline.functions import lift
-from stageflow.ports import CorrelationIds, Engine, Placement, StageCall
+from stageflow.placement import Engine, Placement, StageCall
+from stageflow.ports import CorrelationIds
 from stageflow.running.handle import RunHandle
 from stageflow.running.runner import Runner
 from stageflow.testing.corpus import GRAPHS

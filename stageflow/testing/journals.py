@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from stageflow.errors import LeaseHeldError, RunStoreError
-from stageflow.ports import DurableStore, Lease, StageRecord
+from stageflow.journal import DurableStore, Lease, StageRecord
 from stageflow.testing.stores import ODD_TEXTS, check_run_store, close, expect, found_in, refused, with_a_store
 
 _HOUR: Final = 3_600.0

@@ -15,7 +15,7 @@ from stageflow.context.inputs import StageInputs
 from stageflow.context.ports import PortKey
 from stageflow.core.output import StageOutput, ok
 from stageflow.pipeline.functions import lift, stage
-from stageflow.ports import Placement
+from stageflow.placement import Placement
 from stageflow.testing.deeds import double
 
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)

@@ -14,7 +14,8 @@ from stageflow.errors import StageError
 from stageflow.graph.outcome import Completed, Failed, Outcome
 from stageflow.graph.outputs import StageOutputs
 from stageflow.pipeline.builder import Stage
-from stageflow.ports import CorrelationIds, Engine
+from stageflow.placement import Engine
+from stageflow.ports import CorrelationIds
 from stageflow.running.handle import RunHandle
 from stageflow.running.runner import Runner
 from stageflow.testing.corpus import PORTS, Graph

@@ -13,7 +13,7 @@ from returns.result import Result
 from typing_extensions import Never
 
 from stageflow import Placement, PortKey, StageError, StageInputs, StageOutput, fail, lift, ok, stage
-from stageflow.ports import LOCAL
+from stageflow.placement import LOCAL
 
 CLOCK: PortKey[int] = PortKey("clock")
 ON_GPU = Placement(resources={"GPU": 1})

@@ -12,7 +12,7 @@ import sys
 from uuid import uuid4
 
 from stageflow.errors import RunStoreError
-from stageflow.ports import StageRecord
+from stageflow.journal import StageRecord
 from stageflow.stores import PostgresRunStore, SqliteRunStore
 
 

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import pytest
 
-from stageflow.ports import DurableStore
+from stageflow.journal import DurableStore
 from stageflow.stores import PostgresRunStore, SqliteRunStore
 
 KILLS = int(os.environ.get("STAGEFLOW_KILLS", "4"))

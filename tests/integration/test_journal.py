@@ -34,7 +34,7 @@ from stageflow import (
 )
 from stageflow.codec import Codec, TypeHook
 from stageflow.errors import LeaseHeldError
-from stageflow.ports import Lease, StageRecord
+from stageflow.journal import Lease, StageRecord
 from stageflow.stores import MemoryRunStore
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from stageflow import RunStoreError
 from stageflow.errors import LeaseHeldError
-from stageflow.ports import StageRecord
+from stageflow.journal import StageRecord
 from stageflow.stores import PostgresRunStore
 
 pytestmark = pytest.mark.postgres

@@ -21,7 +21,7 @@ import pytest
 
 from stageflow import RunStoreError
 from stageflow.errors import LeaseHeldError
-from stageflow.ports import Lease, StageRecord
+from stageflow.journal import Lease, StageRecord
 from stageflow.stores import SqliteRunStore
 from stageflow.stores._committer import Committer
 from stageflow.stores._driving import drive

@@ -26,7 +26,7 @@ from stageflow import (
 )
 from stageflow.codec import Codec
 from stageflow.graph.outcome import Outcome
-from stageflow.ports import StageRecord
+from stageflow.journal import StageRecord
 from stageflow.stores import SqliteRunStore
 from stageflow.views.report import ReportData, as_html, outcome_report, stored_report
 

@@ -5,7 +5,7 @@ from typing_extensions import Never, assert_type
 
 from stageflow import Completed, Placement, Runner, Stage, StageInputs, StageOutput, lift, ok, stage
 from stageflow.engines import Engine, EngineCapabilities, LocalEngine, ProcessEngine, StageCall, perform
-from stageflow.ports import LOCAL
+from stageflow.placement import LOCAL
 
 
 class Mine:

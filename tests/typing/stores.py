@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from typing_extensions import assert_type
 
 from stageflow import Runner, RunRecord, RunStore
-from stageflow.ports import DurableStore, Lease, StageJournal, StageRecord
+from stageflow.journal import DurableStore, Lease, StageJournal, StageRecord
 from stageflow.stores import MemoryRunStore, PostgresRunStore, RunArchive, RunPage, SqliteRunStore
 from stageflow.testing import check_durable_store, check_run_archive, check_run_store
 

@@ -30,7 +30,8 @@ from stageflow import (
     stage,
 )
 from stageflow.events.recording import RecordingEventSink
-from stageflow.ports import RunRecord, StageRecord
+from stageflow.journal import StageRecord
+from stageflow.ports import RunRecord
 from stageflow.testing import run_virtually
 from stageflow.views.report import ReportData, as_html, outcome_report, stored_report, write_report
 from stageflow.views.report.texts import LONGEST, error_text, shown

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from stageflow import RunStoreError
-from stageflow.ports import Lease, StageRecord
+from stageflow.journal import Lease, StageRecord
 from stageflow.stores import MemoryRunStore, _faults, _server_faults
 from stageflow.stores._driving import drive
 from stageflow.stores._schema import migrated

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from stageflow import RunStoreError
-from stageflow.ports import RunRecord, StageRecord
+from stageflow.journal import StageRecord
+from stageflow.ports import RunRecord
 from stageflow.stores import MemoryRunStore, RunPage
 from stageflow.testing import StoreBrokenError, check_durable_store, check_run_archive, check_run_store
 

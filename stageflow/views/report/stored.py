@@ -8,7 +8,8 @@ from typing import cast
 
 from stageflow.core.output import StageEvent
 from stageflow.errors import StageError
-from stageflow.ports import RunRecord, StageRecord
+from stageflow.journal import StageRecord
+from stageflow.ports import RunRecord
 from stageflow.views.report.data import ErrorText, ReportData, StageEntry
 from stageflow.views.report.drawing import Drawing
 from stageflow.views.report.heard import Heard
