@@ -72,7 +72,9 @@ def lifted_leaf(
         TypeError: it cannot be called with one value.
     """
     called = _named(function) if name is None else name
-    if not callable(function) or not _takes_one(function):
+    if not callable(function):
+        raise TypeError(f'@lift makes a stage of a function of one value, and "{called}" is none: it is {function!r}.')
+    if not _takes_one(function):
         raise TypeError(
             f'@lift needs a function of one value, and "{called}" takes {_signature(function)}. '
             "Take a tuple or a dataclass where there are several values."

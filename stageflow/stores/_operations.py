@@ -215,8 +215,8 @@ def _held(run_id: UUID) -> Operation[RunStoreError]:
             return _unknown(run_id)
         case (str(owner), int(until), _):
             return LeaseHeldError(
-                f"The run {run_id} is {given_back(owner)}'s, until {moment(until).isoformat()} unless it is renewed. "
-                "Let that one go on, or resume the run once its lease has ended."
+                f"The run {run_id} is held by {given_back(owner)} until {moment(until).isoformat()}, and longer if "
+                "renewed. Let that one go on, or resume the run once its lease has ended."
             )
         case _:
             return LeaseHeldError(

@@ -473,7 +473,7 @@ async def test_a_run_that_another_process_has_is_refused_and_says_who_has_it() -
     broken.append("words")
     await Runner(store=store).run(fetch | words, "home", context=PipelineContext(run_id=run_id))
     lease = await store.acquire_lease(run_id, "other:1:abc", 60)
-    with pytest.raises(LeaseHeldError, match="other:1:abc's, until"):
+    with pytest.raises(LeaseHeldError, match="held by other:1:abc until"):
         await Runner(store=store).resume(fetch | words, run_id)
     await store.release(lease)
     broken.clear()
