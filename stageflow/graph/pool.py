@@ -15,7 +15,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Sequence
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from types import CoroutineType
 from typing import cast
 
@@ -40,6 +40,8 @@ from stageflow.graph.telling import RAISED
 _LOG = logging.getLogger(__name__)
 _OK, _SKIP, _FAIL, _CANCEL = StageStatus.OK, StageStatus.SKIP, StageStatus.FAIL, StageStatus.CANCEL
 _UNLIMITED = 1 << 60
+_RUNS_AROUND: ContextVar[int] = ContextVar("runs around", default=0)
+_RUNS_PER_STACK = 8  # so many runs, each started inside a stage of the one before, share a stack; the next gets its own
 
 
 class Pool:
@@ -58,6 +60,7 @@ class Pool:
         "_limit",
         "_lone",
         "_nodes",
+        "_own_stack",
         "_ready",
         "_resting",
         "_standing_by",
@@ -80,6 +83,11 @@ class Pool:
         self._kinds = kinds
         self._limit = min(limit or _UNLIMITED, run.limit)
         self._context = copy_context()
+        self._own_stack = False
+        if ledger.above is None:
+            around = _RUNS_AROUND.get() + 1
+            self._context.run(_RUNS_AROUND.set, around)
+            self._own_stack = around % _RUNS_PER_STACK == 0
         self._told: Sequence[Telling] = ()
         if run.teller is not None and not (ledger.each or plan.templated or ledger.tried or run.journal):
             self._told = plan.told
@@ -112,7 +120,7 @@ class Pool:
 
     def _is_alone(self) -> bool:
         """Whether whatever is ready is to run one after the other, so that the caller's task will do."""
-        return len(self._ready) == 1 or (self._limit == 1 and bool(self._ready))
+        return not self._own_stack and (len(self._ready) == 1 or (self._limit == 1 and bool(self._ready)))
 
     async def _run_alone(self, task: asyncio.Task[None]) -> None:
         """Runs stages in the caller's task while one alone is ready: nothing runs beside it."""

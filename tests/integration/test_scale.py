@@ -318,7 +318,7 @@ async def test_settled_nests_five_hundred_deep() -> None:
 
 async def test_runs_inside_stages_nest_deep() -> None:
     made: AnyStage = add
-    for depth in range(60):
+    for depth in range(500):
 
         @stage(name=f"depth{depth}")
         async def outer(inputs: StageInputs[int], inner: AnyStage = made) -> Result[StageOutput[object], StageError]:
