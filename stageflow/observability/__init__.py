@@ -1,1 +1,1 @@
-"""What an operator plugs in: ids for log lines, where measurements go, and trace context for other processes."""
+"""What an operator plugs in: typed events, ids for log lines, where measurements go, and traces across processes."""

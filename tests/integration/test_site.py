@@ -117,7 +117,7 @@ def test_no_table_shows_a_backslash_that_was_meant_for_another_reader(site: Path
 PACKAGES = ("", ".codec", ".config", ".durable", ".engines", ".stores", ".testing", ".views", ".views.progress")
 
 
-@pytest.mark.parametrize("package", [*PACKAGES, ".views.report", ".events.taxonomy"])
+@pytest.mark.parametrize("package", [*PACKAGES, ".views.report", ".observability.taxonomy"])
 def test_the_reference_has_every_public_name(package: str, site: Path) -> None:
     pages = [page for at, page in parsed(site).items() if at.startswith("/reference/")]
     known = {place.rpartition(".")[2] for page in pages for place in page.places if place.startswith("stageflow.")}

@@ -478,7 +478,7 @@ async def test_a_lease_ends_by_the_clock_and_not_before(path) -> None:
     lease = await store.begin(uuid4(), "first", 30)
     assert lease.until == wall.now + timedelta(seconds=30)
     wall.now += timedelta(seconds=29.999)
-    with pytest.raises(LeaseHeldError, match=f"The run {lease.run_id} is first's, until 2026-01-01T00:00:30"):
+    with pytest.raises(LeaseHeldError, match=f"The run {lease.run_id} is held by first until 2026-01-01T00:00:30"):
         await store.acquire_lease(lease.run_id, "second", 30)
     lease = await store.renew(lease, 30)
     wall.now = lease.until

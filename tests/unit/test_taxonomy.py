@@ -33,7 +33,7 @@ from stageflow import (
     stage,
 )
 from stageflow.events.recording import RecordingEventSink
-from stageflow.events.taxonomy import (
+from stageflow.observability.taxonomy import (
     EventsDropped,
     LifecycleEvent,
     RunCancelled,

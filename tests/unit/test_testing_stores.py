@@ -87,7 +87,7 @@ class Reentrant(Faulty):
         try:
             return await self.good.acquire_lease(run_id, owner, seconds)
         except RunStoreError as error:
-            if f"{owner}'s" not in str(error):
+            if f"held by {owner} until" not in str(error):
                 raise
             return await self.good.begin(run_id, owner, seconds)
 
@@ -154,7 +154,7 @@ class Forgetful(Faulty):
 DURABLE: list[tuple[type[Faulty], str]] = [
     (Overwriting, "takes a second run of one id"),
     (Reentrant, "refuses a lease that is held with RunStoreError"),
-    (Unending, "raises LeaseHeldError.* is former's"),
+    (Unending, "raises LeaseHeldError.* is held by former until"),
     (SameToken, "gives for whether tokens grow"),
     (Unfenced, "takes a record of a former owner"),
     (FreeForAll, "takes a lease that is held and gives Lease"),

@@ -1,4 +1,4 @@
-"""The events of runs as typed frozen records; `stageflow.events.taxonomy` makes them of what sinks are told."""
+"""The events of runs as typed frozen records; `stageflow.observability.taxonomy` makes them of what sinks are told."""
 
 from __future__ import annotations
 

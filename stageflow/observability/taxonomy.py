@@ -34,7 +34,7 @@ from uuid import UUID
 
 from stageflow.core.output import StageEvent
 from stageflow.core.stage import StageKind, StageStatus
-from stageflow.events.records import (
+from stageflow.observability.records import (
     EventOfStage,
     EventsDropped,
     LifecycleEvent,
