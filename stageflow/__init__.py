@@ -28,10 +28,6 @@ if TYPE_CHECKING:
         WorkerLostError,
     )
     from stageflow.events.context import clear_event_sink, event_sink, get_event_sink, set_event_sink
-    from stageflow.events.fan_out import FanOutEventSink
-    from stageflow.events.json_lines import JsonLinesEventSink
-    from stageflow.events.queue import QueueEventSink
-    from stageflow.events.recording import RecordingEventSink
     from stageflow.events.sink import LoggingEventSink, NoOpEventSink
     from stageflow.graph.errors import UnifiedPipelineCancelled
     from stageflow.graph.executor import UnifiedStageGraph
@@ -62,6 +58,10 @@ if TYPE_CHECKING:
     from stageflow.ports import ConfigProvider, CorrelationIds, EventSink, RunRecord, RunStore
     from stageflow.running.handle import RunHandle
     from stageflow.running.runner import Runner
+    from stageflow.sinks.fan_out import FanOutEventSink
+    from stageflow.sinks.json_lines import JsonLinesEventSink
+    from stageflow.sinks.queue import QueueEventSink
+    from stageflow.sinks.recording import RecordingEventSink
 else:
     # Each name is imported when first asked for, so that an application pays for what it uses. A checker must not see
     # this: it would let every name pass.
@@ -78,10 +78,10 @@ else:
         "errors": "CircuitOpenError CodecError MissingPortError PipelineValidationError RunStoreError "
         "StageError StageExecutionError StageTimeoutError UndeclaredDependencyError WorkerLostError",
         "events.context": "clear_event_sink event_sink get_event_sink set_event_sink",
-        "events.fan_out": "FanOutEventSink",
-        "events.json_lines": "JsonLinesEventSink",
-        "events.queue": "QueueEventSink",
-        "events.recording": "RecordingEventSink",
+        "sinks.fan_out": "FanOutEventSink",
+        "sinks.json_lines": "JsonLinesEventSink",
+        "sinks.queue": "QueueEventSink",
+        "sinks.recording": "RecordingEventSink",
         "events.sink": "LoggingEventSink NoOpEventSink",
         "graph.errors": "UnifiedPipelineCancelled",
         "graph.executor": "UnifiedStageGraph",

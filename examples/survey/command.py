@@ -13,8 +13,8 @@ from examples.survey.form import FORM, Form
 from examples.survey.pipeline import report
 from examples.survey.progress import Progress
 from stageflow import Cancelled, Completed, Failed, Runner, Skipped, StageExecutionError, StagePorts
-from stageflow.events.fan_out import FanOutEventSink
-from stageflow.events.recording import RecordingEventSink
+from stageflow.sinks.fan_out import FanOutEventSink
+from stageflow.sinks.recording import RecordingEventSink
 from stageflow.views.report import outcome_report, write_report
 
 OK, REFUSED, DEFECT, INTERRUPTED = 0, 1, 70, 130

@@ -186,17 +186,15 @@ def ok(
     """
     if artifacts or events:
         return Success(StageOutput(_OK, data, "", tuple(artifacts), tuple(events)))
-    success = cast("Success[StageOutput[_T]]", _new(Success))
+    success: Success[StageOutput[_T]] = _bare_success(Success)
     _fill(success, StageOutput(_OK, data))
     return success
 
 
 # Every stage of every run makes a Success: made past its two __init__s, as unpickling does, it costs a third.
-_OK, _new = StageStatus.OK, object.__new__
+_OK = StageStatus.OK
+_bare_success = cast("Callable[[type[Success[object]]], Success[Never]]", object.__new__)
 _fill = cast("Callable[[object, object], None]", BaseContainer.__dict__["_inner_value"].__set__)
-held_by: Callable[[Result[object, object]], object] = cast(
-    "Callable[[Result[object, object]], object]", BaseContainer.__dict__["_inner_value"].__get__
-)
 
 
 def skip(reason: str) -> Result[StageOutput[Never], Never]:

@@ -11,12 +11,13 @@ from stageflow.core.stage import Shape, StageKind
 from stageflow.graph.ancestry import Ancestry
 from stageflow.graph.scheduler import Topology
 from stageflow.graph.shape import Call
+from stageflow.graph.stepping import never_waits
 
 INPUT = -1  # in place of a stage's number: the input of the plan
 
 Source: TypeAlias = int | tuple[int, ...]
 Node: TypeAlias = tuple[Call, Source]
-Telling: TypeAlias = tuple[str, str, dict[str, object]]  # the events' types, started and completed, and what they say
+Telling: TypeAlias = tuple[str, str, str, StageKind]  # the events' types, started and completed; name and kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,16 +53,24 @@ class Plan:
     shapes: tuple[Shape, ...]
     templated: bool
     bodies: tuple[Shape | None, ...] = ()
-    _told: list[Telling] = field(default_factory=list[Telling])
+    _told: list[Telling | None] = field(default_factory=list["Telling | None"])
+    _waits: list[bool] = field(default_factory=list[bool])
 
     @property
-    def told(self) -> Sequence[Telling]:
+    def told(self) -> Sequence[Telling | None]:
         """What is told of each stage's first attempt; made once, where a sink asks."""
         if not self._told:
             for name, kind in zip(self.names, self.kinds, strict=True):
-                data: dict[str, object] = {"stage": name, "kind": kind, "attempt": 1}
-                self._told.append((f"stage.{name}.started", f"stage.{name}.completed", data))
+                types = (f"stage.{name}.started", f"stage.{name}.completed")
+                self._told.append(None if kind is None else (*types, name, kind))
         return self._told
+
+    @property
+    def waits(self) -> Sequence[bool]:
+        """Whether each stage may wait for something; made once, where a run asks."""
+        if not self._waits:
+            self._waits.extend([not never_waits(call) for call, _ in self.nodes])
+        return self._waits
 
 
 @final

@@ -1,11 +1,14 @@
 """Executing one plan: a pool of workers over the pure scheduler.
 
-One worker drains the ready queue. Before it runs a stage while more are ready it makes sure that others stand by:
-they are hired only if the stage suspends. So stages that do not suspend cost no task, and stages that do run
-concurrently. Each stage is stepped inside a copy of the run's context, so that what it sets reaches nobody.
+A worker takes what is ready, one stage after the other, for as long as none of them waits: that is `_pump`, and it is
+no coroutine. Before it runs a stage while more are ready it makes sure that others stand by: they are hired only if the
+stage waits. So stages that do not wait cost no task, and stages that do run concurrently. Each stage is stepped inside
+a copy of the run's context, so that what it sets reaches nobody.
 
-Where one stage alone is ready and nothing else runs, the task that drives the pool runs it itself. Otherwise it only
-waits for the workers, again and again however often it is cancelled: no task outlives its run.
+The task that drives the pool runs stages itself while what is ready cannot wait, since nothing is awaited in its code:
+so nobody can tell. A stage that can wait has a worker's task, since what it waits in (`asyncio.timeout`, a task group)
+may cancel its task, and no such cancellation is to be taken for one of the run. The driver waits for the workers, again
+and again however often it is cancelled: no task outlives its run.
 """
 
 from __future__ import annotations
@@ -14,34 +17,36 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Sequence
-from contextvars import ContextVar, copy_context
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context, copy_context
 from types import CoroutineType
-from typing import cast
+from typing import TypeAlias, cast
 
-from returns.result import Failure, Result, Success
+from returns.result import Success
 
 from stageflow.context.inputs import StageInputs
-from stageflow.core.output import StageOutput, cancel, held_by, ok, skip
+from stageflow.core.output import StageOutput, ok
 from stageflow.core.stage import StageKind, StageStatus
 from stageflow.errors import StageError
-from stageflow.graph.errors import defect, no_result
+from stageflow.graph import settling
+from stageflow.graph.giving import given_by
 from stageflow.graph.inputs import RunInputs, of_run
-from stageflow.graph.ledger import NEVER, Ledger
-from stageflow.graph.names import stages_inside
-from stageflow.graph.outputs import StageOutputs
-from stageflow.graph.places import Lent, lent
-from stageflow.graph.plan import INPUT, Node, Plan, Telling
+from stageflow.graph.ledger import Ledger
+from stageflow.graph.places import Lent, Place, lent
+from stageflow.graph.plan import Plan, Telling
 from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH, STAGES_PER_LISTEN
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.stepping import awaited, resume
 from stageflow.graph.telling import RAISED
 
 _LOG = logging.getLogger(__name__)
-_OK, _SKIP, _FAIL, _CANCEL = StageStatus.OK, StageStatus.SKIP, StageStatus.FAIL, StageStatus.CANCEL
+_OK = StageStatus.OK
 _UNLIMITED = 1 << 60
-_RUNS_AROUND: ContextVar[int] = ContextVar("runs around", default=0)
-_RUNS_PER_STACK = 8  # so many runs, each started inside a stage of the one before, share a stack; the next gets its own
+_bare_inputs = cast("Callable[[type[RunInputs]], RunInputs]", object.__new__)  # __init__ would cost a call
+_NONE = -1  # in place of a stage's number
+_NOTHING: Given = ok(None)  # and of what it gave
+
+Waiting: TypeAlias = tuple[int, object, Coroutine[object, object, Given], Context]
 
 
 class Pool:
@@ -49,23 +54,18 @@ class Pool:
 
     __slots__ = (
         "_active",
-        "_asked",
         "_context",
         "_crash",
+        "_desk",
         "_done",
         "_first",
         "_grace",
         "_halted",
-        "_kinds",
         "_limit",
-        "_lone",
-        "_nodes",
-        "_own_stack",
         "_ready",
         "_resting",
         "_standing_by",
         "_tasks",
-        "_told",
         "_unstarted",
         "ledger",
     )
@@ -73,78 +73,64 @@ class Pool:
     def __init__(self, ledger: Ledger, *, limit: int | None = None) -> None:
         run, plan, nodes = ledger.run, ledger.plan, ledger.nodes
         kinds: Sequence[StageKind | None] = plan.kinds
+        waits: Sequence[bool] = plan.waits if nodes is plan.nodes and run.places is None else ()
         if ledger.each:
-            count = len(ledger.states)
-            call = nodes[0][0] if ledger.whole_items else within(plan)
+            count, whole = len(ledger.states), ledger.whole_items
+            call = nodes[0][0] if whole else within(plan)
             nodes = [(call, item) for item in range(count)]
             kinds = (ledger.kind(0),) * count
-        self.ledger: Ledger = ledger
-        self._nodes: Sequence[Node] = nodes
-        self._kinds = kinds
-        self._limit = min(limit or _UNLIMITED, run.limit)
-        self._context = copy_context()
-        self._own_stack = False
-        if ledger.above is None:
-            around = _RUNS_AROUND.get() + 1
-            self._context.run(_RUNS_AROUND.set, around)
-            self._own_stack = around % _RUNS_PER_STACK == 0
-        self._told: Sequence[Telling] = ()
+            waits = tuple(waits) * count if whole else ()
+        told: Sequence[Telling | None] = ()
+        about: dict[str, object] = {}
         if run.teller is not None and not (ledger.each or plan.templated or ledger.tried or run.journal):
-            self._told = plan.told
+            told, about = plan.told, {**run.teller.about, "stage": "", "kind": None, "attempt": 1}
+        self.ledger: Ledger = ledger
+        self._limit = min(limit or _UNLIMITED, run.limit)
         self._ready: deque[int] = deque()
+        self._context = copy_context()
+        self._desk = (  # what a worker needs at hand for every stage
+            *(ledger, run, run.teller, run.places, self._ready, self._limit, nodes, kinds, waits, told, about),
+            *(ledger.values, ledger.begun, ledger.ended, run.timer.clock, self._context.copy),
+            *(ledger.scheduler.finished, self._ready.popleft, self._ready.extend),
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0
         self._resting = 0  # the workers that let the loop be heard
         self._standing_by = False  # whether workers will be hired for what is ready once the loop comes round
         self._halted = 0
-        self._lone: asyncio.Task[None] | None = None  # the caller's task, while it runs a stage
-        self._asked = 0  # how often we cancelled it
         self._first: StageError | None = None
         self._crash: BaseException | None = None
         self._unstarted: set[asyncio.Task[None]] = set()  # of the workers, those before their first step
         self._done: asyncio.Future[None] | None = None
         self._grace: asyncio.TimerHandle | None = None
 
-    async def drive(self) -> Result[StageOutput[object], StageError]:
+    async def drive(self) -> Given:
         """Runs every stage that can run, and gives the plan's output, or its first failure."""
         self._ready.extend(self.ledger.scheduler.start())
         if not self.ledger.run.breath:
             self.ledger.run.breath = self.ledger.run.timer.clock() + SECONDS_PER_BREATH
-        if self._is_alone():
-            await self._run_alone(cast("asyncio.Task[None]", asyncio.current_task()))
+        if self._ready:
+            await self._run_here(cast("asyncio.Task[None]", asyncio.current_task()))
         if self._ready:
             await self._supervise()
         if self._halted or self.ledger.run.reason is not None:
             self.ledger.scheduler.close()
-        return self._result()
+        return given_by(self.ledger, self._first)
 
-    def _is_alone(self) -> bool:
-        """Whether whatever is ready is to run one after the other, so that the caller's task will do."""
-        return not self._own_stack and (len(self._ready) == 1 or (self._limit == 1 and bool(self._ready)))
-
-    async def _run_alone(self, task: asyncio.Task[None]) -> None:
-        """Runs stages in the caller's task while one alone is ready: nothing runs beside it."""
-        self._lone, before = task, task.cancelling()
-        self._active += 1
+    async def _run_here(self, task: asyncio.Task[None]) -> None:
+        """Runs stages in the caller's task for as long as what is ready cannot wait."""
+        run, before = self.ledger.run, task.cancelling()
         try:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._drain(task)
-            if task.cancelling() - before > self._asked:  # though a stage may have kept it to itself
-                await self._pass_on()
-        finally:
-            self._lone = None
-            self._active -= 1
-            for _ in range(self._asked):
-                task.uncancel()
-            self._asked = 0
-            self._need_not_warn()
-
-    async def _pass_on(self) -> None:
-        """Raises the cancellation of the caller, once what is left of the run is known not to start."""
-        self.ledger.run.cause = self.ledger.run.cause or "the run was cancelled"
-        self.ledger.scheduler.close()
-        await asyncio.sleep(0)  # raises it where it has not been raised yet
-        raise asyncio.CancelledError
+            while True:
+                self._pump(task, before, _NONE, _NOTHING, here=True)
+                if task.cancelling() == before and not (self._ready and run.breathing):
+                    return
+                await asyncio.sleep(0)  # where a stage cancelled the task, this raises it
+                before = task.cancelling()
+        except asyncio.CancelledError:
+            run.cause = run.cause or "the run was cancelled"
+            self.ledger.scheduler.close()
+            raise
 
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
@@ -176,16 +162,13 @@ class Pool:
         self._ready.clear()
         current = asyncio.current_task()
         running = [task for task in self._tasks if task is not current]
-        if self._lone is not None and self._lone is not current:
-            self._lone.cancel()
-            self._asked += 1
         for task in running:
             if task.cancelling() < self._halted:  # else told by whoever told us: a second time would break its cleanup
                 task.cancel()
         for _ in range(len(self._unstarted)):  # cancelled before their first step, they never count themselves out
             self._leave()
         self._unstarted.clear()
-        if warn and (running or self._asked):
+        if warn and running:
             self._warn_later()
 
     def _warn_later(self) -> None:
@@ -218,7 +201,8 @@ class Pool:
 
     def _hire(self) -> None:
         # Task, not create_task: an eager task factory would run the worker's first stage here and now.
-        task = asyncio.Task(self._work(), loop=asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        task = asyncio.Task(self._work(loop), loop=loop)
         self._active += 1
         self._tasks.add(task)
         self._unstarted.add(task)
@@ -232,14 +216,39 @@ class Pool:
         self._crash = self._crash or error
         self.halt()
 
-    async def _work(self) -> None:
-        """Drains the ready queue; what goes wrong here, rather than in a stage, ends the run."""
-        task, run = cast("asyncio.Task[None]", asyncio.current_task()), self.ledger.run
+    async def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs what is ready until nothing is; what goes wrong here, rather than in a stage, ends the run."""
+        task, run = cast("asyncio.Task[None]", asyncio.current_task(loop)), self.ledger.run
         self._unstarted.discard(task)
+        slot, result = _NONE, _NOTHING
         try:
             while run.breathing and run.reason is None:  # noqa: ASYNC110  (one turn of the loop, and nothing to be woken by is cheaper)
                 await asyncio.sleep(0)
-            await self._drain(task)
+            before = task.cancelling()
+            while True:
+                waiting = self._pump(task, before, slot, result)
+                slot = _NONE
+                if waiting is not None:
+                    slot, future, coroutine, context = waiting
+                    try:
+                        result = await resume(future, coroutine, context)
+                    except asyncio.CancelledError as error:
+                        if not self._halted and task.cancelling() > before:
+                            await _flush(task)  # whoever cancels every task has told the driver too: let it hear first
+                        if self._halted:
+                            settling.stopped(self.ledger, slot, run.timer.clock())
+                            return
+                        result = settling.escaped(self.ledger, slot, error)
+                    except Exception as error:  # noqa: BLE001  (a defect is a value)
+                        result = settling.escaped(self.ledger, slot, error)
+                elif task.cancelling() > before:  # by a stage
+                    await _flush(task)
+                elif self._ready and run.breathing:
+                    self._resting += 1
+                    await asyncio.sleep(0)
+                    self._resting -= 1
+                else:
+                    return
         except Exception as error:  # noqa: BLE001  (the driver raises it)
             self._crashed(error)
         except (KeyboardInterrupt, SystemExit) as error:
@@ -250,52 +259,86 @@ class Pool:
             self._tasks.discard(task)
             self._leave()
 
-    async def _drain(self, task: asyncio.Task[None]) -> None:
-        ledger, ready, limit = self.ledger, self._ready, self._limit
-        run, values, begun, ended = ledger.run, ledger.values, ledger.begun, ledger.ended
-        nodes, kinds, teller, places, held = self._nodes, self._kinds, run.teller, run.places, ledger.held
-        finished, take, more = ledger.scheduler.finished, ready.popleft, ready.extend
-        clock, copy, cancels = run.timer.clock, self._context.copy, task.cancelling
-        told = self._told
-        before = cancels()
-        lone = task is self._lone
-        type_begun, type_completed = "", ""
-        what: dict[str, object] = {}
-        while ready:
+    def _pump(
+        self, task: asyncio.Task[None], before: int, slot: int, result: Given, *, here: bool = False
+    ) -> Waiting | None:
+        """Settles the stage that has waited, if any, and runs what is ready up to one that waits, which it gives.
+
+        It gives None where nothing is ready, the loop is to be heard first, somebody cancelled the task, or ``here``,
+        in the caller's task, the next stage can wait.
+        """
+        # fmt: off
+        (ledger, run, teller, places, ready, limit, nodes, kinds, waits, told, about,
+         values, begun, ended, clock, copy, finished, take, more) = self._desk
+        # fmt: on
+        cancels, waited, alone = task.cancelling, slot >= 0, here and ledger.above is None
+        while True:
+            if slot >= 0:
+                end = clock()
+                ended[slot] = seconds = end - begun[slot]
+                output: object = result._inner_value if type(result) is Success else None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType, reportUnknownVariableType]  (unwrap costs a call)
+                if type(output) is StageOutput and output._status is _OK:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportUnknownArgumentType]  (as does a property)
+                    values[slot] = output._data  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
+                    if output._artifacts or output._events:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
+                        settling.rode_along(ledger, slot, output)
+                    if told and not ledger.attempts:
+                        if (words := told[slot]) is not None and teller is not None:
+                            data = about.copy()
+                            data["stage"], data["kind"], data["duration_ms"] = words[2], words[3], seconds * 1000
+                            try:
+                                teller.send(type=words[1], data=data)
+                            except RAISED:
+                                teller.lost(words[1])
+                    elif teller is not None:
+                        settling.completed(ledger, slot)
+                    if fresh := finished(slot, _OK):
+                        more(fresh)
+                else:
+                    self._ended_otherwise(slot, cast("object", result))
+                if cancels() > before:
+                    return None
+                run.streak = streak = run.streak + 1
+                if waited and not run.listening:
+                    if streak >= STAGES_PER_LISTEN or end > run.breath:
+                        run.heard(end)
+                elif streak >= STAGES_PER_BREATH or (end > run.breath and not waited):
+                    run.breathe()
+                elif not (waited or alone):
+                    run.lively = True
+                    if not run.listening:
+                        run.listen()
+                waited = False
+            if not ready:
+                return None
             if run.breathing:
                 if run.reason is not None:
                     ready.clear()
-                    break
-                self._resting += 1
-                await asyncio.sleep(0)
-                self._resting -= 1
-                continue
-            if lone and len(ready) > 1 and limit > 1:
-                break
+                return None
+            if here and (not waits or waits[ready[0]]):
+                return None
             slot = take()
-            if ready and not self._standing_by and self._active < limit:
+            if ready and not here and not self._standing_by and self._active < limit:
                 self._stand_by()
-            result: Given
             call, source = nodes[slot]
-            value = tuple([values[one] for one in source]) if isinstance(source, tuple) else values[source]
+            inputs = _bare_inputs(RunInputs)
+            inputs._value = tuple([values[one] for one in source]) if isinstance(source, tuple) else values[source]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (what __init__ does)
+            inputs.ledger, inputs.slot = ledger, slot
             context = copy()
-            begin = NEVER
-            waited = False
             try:
-                if places is not None and kinds[slot] is not None:
-                    held[slot] = mine = Lent(places.try_take() or await places.take())
-                    context.run(lent.set, mine)
-                begun[slot] = begin = clock()
-                if teller is not None and (kind := kinds[slot]) is not None:
+                placed = places is not None and kinds[slot] is not None
+                if not placed:
+                    begun[slot] = clock()
                     if told:
-                        type_begun, type_completed, what = told[slot]
-                        try:
-                            teller.send(type=type_begun, data=teller.about | what)
-                        except RAISED:
-                            teller.lost(type_begun)
-                    else:
-                        self._began(slot, kind)
-                coroutine = call(RunInputs(value, ledger, slot))
+                        if (words := told[slot]) is not None and teller is not None:
+                            data = about.copy()
+                            data["stage"], data["kind"] = words[2], words[3]
+                            try:
+                                teller.send(type=words[0], data=data)
+                            except RAISED:
+                                teller.lost(words[0])
+                    elif teller is not None:
+                        settling.began(ledger, slot)
+                coroutine = self._in_place(call, inputs) if placed else call(inputs)
                 if type(coroutine) is not CoroutineType:
                     coroutine = awaited(coroutine)
                 try:  # a coroutine is stepped by hand: `send` takes and gives what only the loop knows
@@ -303,197 +346,44 @@ class Pool:
                 except StopIteration as stop:
                     result = stop.value
                 else:
-                    waited = True
-                    result = await resume(future, coroutine, context, self._warn_later if lone else None)  # pyright: ignore[reportUnknownArgumentType]
+                    return slot, future, coroutine, context  # pyright: ignore[reportUnknownVariableType]
             except asyncio.CancelledError as error:
-                if lone and cancels() - before > self._asked:
-                    self._stopped(slot, begin, clock())
-                    raise
-                if not lone and not self._halted and cancels() > before:
-                    await _flush(task)  # whoever cancels every task has told the pool's driver too: let it hear first
-                if self._halted:
-                    self._stopped(slot, begin, clock())
-                    return
-                result = Failure(self._escaped(slot, error))
+                if self._halted or (here and cancels() > before):
+                    settling.stopped(ledger, slot, clock())
+                    return None
+                result = settling.escaped(ledger, slot, error)
             except Exception as error:  # noqa: BLE001  (a defect is a value)
-                result = Failure(self._escaped(slot, error))
-            finally:
-                if held and slot in held:
-                    held.pop(slot).close()
-            end = clock()
-            ended[slot] = end - begin
-            if isinstance(result, Success) and type(output := held_by(result)) is StageOutput and output._status is _OK:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (a property costs a call)
-                values[slot] = output._data  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
-                if output._artifacts or output._events:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
-                    self._rode_along(slot, output)
-                if teller is not None and (kind := kinds[slot]) is not None:
-                    if told and not ledger.attempts:
-                        data = teller.about | what
-                        data["duration_ms"] = (end - begin) * 1000
-                        try:
-                            teller.send(type=type_completed, data=data)
-                        except RAISED:
-                            teller.lost(type_completed)
-                    else:
-                        self._completed(slot, kind)
-                if fresh := finished(slot, _OK):
-                    more(fresh)
-            else:
-                self._ended_otherwise(slot, result)
-            if cancels() > before:
-                if not lone:  # a stage cancelled the task it was given
-                    await _flush(task)
-                elif cancels() - before > self._asked:
-                    ready.clear()
-            run.streak = streak = run.streak + 1
-            if waited and not run.listening:
-                if streak >= STAGES_PER_LISTEN or end > run.breath:
-                    run.heard(end)
-            elif streak >= STAGES_PER_BREATH or (end > run.breath and not waited):
-                run.breathe()
+                result = settling.escaped(ledger, slot, error)
 
-    def _began(self, slot: int, kind: StageKind) -> None:
-        teller, name, attempt = self.ledger.run.teller, self.ledger.name(slot), self.ledger.attempt(slot)
-        if teller is not None:
-            teller.began(f"stage.{name}.{'started' if attempt == 1 else 'retrying'}", name, kind, attempt)
-
-    def _completed(self, slot: int, kind: StageKind) -> None:
-        ledger, name = self.ledger, self.ledger.name(slot)
-        if ledger.run.teller is not None:
-            how = ("completed", ledger.attempt(slot), ledger.ended[slot] * 1000)
-            ledger.run.teller.ended(name, kind, how)
-
-    def _escaped(self, slot: int, error: BaseException) -> StageError:
-        made = defect(self.ledger.name(slot), error)
-        self.ledger.run.defects.add(made)
-        return made
-
-    def _stopped(self, slot: int, begin: float, end: float) -> None:
-        ledger = self.ledger
-        ledger.scheduler.finished(slot, _CANCEL)
-        ledger.notes[slot] = ledger.run.cause
-        kind = self._kinds[slot]
-        if begin == NEVER:
-            return
-        ledger.ended[slot] = end - begin
-        if ledger.run.teller is not None and kind is not None:
-            how = ("cancelled", ledger.attempt(slot), (end - begin) * 1000)
-            ledger.run.teller.ended(ledger.name(slot), kind, how, reason=ledger.run.cause)
-
-    def _rode_along(self, slot: int, output: StageOutput[object]) -> None:
-        ledger, teller = self.ledger, self.ledger.run.teller
-        ledger.riders[slot] = output
-        if teller is not None:
-            name, kind = ledger.name(slot), self._kinds[slot] or StageKind.TRANSFORM
-            for artifact in output.artifacts:
-                teller.made(name, kind, ledger.attempt(slot), artifact)
-            for event in output.events:
-                teller.own(name, event)
+    async def _in_place(self, call: Call, inputs: RunInputs) -> Given:
+        """Runs a stage once it has one of its runner's places; in a context of the stage's own."""
+        ledger, slot = inputs.ledger, inputs.slot
+        places = cast("Place", ledger.run.places)
+        ledger.held[slot] = mine = Lent(places.try_take() or await places.take())
+        lent.set(mine)
+        try:
+            ledger.begun[slot] = ledger.run.timer.clock()
+            settling.began(ledger, slot)
+            return await call(inputs)
+        finally:
+            if slot in ledger.held:
+                ledger.held.pop(slot).close()
 
     def _ended_otherwise(self, slot: int, result: object) -> None:
-        match cast("Success[object] | Failure[object] | None", result):
-            case Success(output) if isinstance(output, StageOutput):
-                self._left_out(slot, cast("StageOutput[object]", output))
-            case Failure(StageError() as error):
-                self._failed(slot, error)
-            case _:
-                made = no_result(self.ledger.name(slot), result)
-                self.ledger.run.defects.add(made)
-                self._failed(slot, made)
-        for skipped in self.ledger.scheduler.settled():
-            if self.ledger.states[skipped] is _SKIP:
-                self._tell_skipped(skipped)
-
-    def _left_out(self, slot: int, output: StageOutput[object]) -> None:
-        """A stage skipped, or cancelled the run."""
-        ledger = self.ledger
-        ledger.notes[slot] = output.reason
-        if output.artifacts or output.events:
-            self._rode_along(slot, output)
-        ledger.scheduler.finished(slot, output.status)
-        kind = self._kinds[slot]
-        if ledger.run.teller is not None and kind is not None:
-            what = "skipped" if output.status is _SKIP else "cancelled"
-            how = (what, ledger.attempt(slot), ledger.ended[slot] * 1000)
-            ledger.run.teller.ended(ledger.name(slot), kind, how, reason=output.reason)
-        elif kind is None and output.status is _SKIP:
-            self._tell_skipped(slot)
-        if output.status is _CANCEL:
-            ledger.scheduler.halt()
+        run, failure = self.ledger.run, settling.ended_otherwise(self.ledger, slot, result)
+        if run.reason is not None:
             self._ready.clear()
-            ledger.run.stop(ledger.why(slot))
-
-    def _failed(self, slot: int, error: StageError) -> None:
-        ledger, run = self.ledger, self.ledger.run
-        ledger.notes[slot] = error
-        ledger.scheduler.finished(slot, _FAIL)
-        run.failed.append(error)
-        kind = self._kinds[slot]
-        if run.teller is not None and kind is not None:
-            how = ("failed", ledger.attempt(slot), ledger.ended[slot] * 1000)
-            run.teller.ended(ledger.name(slot), kind, how, error=str(error), error_type=type(error).__name__)
-        if self._first is None:
-            self._first = error
-        if not run.finish:
-            run.cause = run.cause or ledger.why(slot)
-            self.halt()
-
-    def _tell_skipped(self, slot: int) -> None:
-        """Tells of a stage that was skipped without having started, or of those inside it."""
-        ledger, teller = self.ledger, self.ledger.run.teller
-        if teller is None:
-            return
-        kind, reason = self._kinds[slot], ledger.why(slot)
-        if kind is not None:
-            teller.ended(ledger.name(slot), kind, ("skipped", 0, 0.0), reason=reason)
-        elif not any(at == slot for at, _ in ledger.children):
-            for inner in () if ledger.each else ledger.plan.inner.get(slot, ()):
-                for name, kind_inside in stages_inside(inner, ledger.items):
-                    teller.ended(name, kind_inside, ("skipped", 0, 0.0), reason=reason)
-
-    def _result(self) -> Result[StageOutput[object], StageError]:
-        ledger, output = self.ledger, self.ledger.plan.output
-        if self._first is not None:
-            return Failure(self._first)
-        if ledger.each:
-            return self._all_items()
-        if output is None:
-            return self._all_outputs()
-        if isinstance(output, tuple):
-            left_out = next((slot for slot in output if slot >= 0 and ledger.states[slot] is not _OK), None)
-            values = tuple([ledger.values[slot] for slot in output])
-            return ok(values) if left_out is None else self._settled(left_out, None)
-        if output == INPUT:
-            return ok(ledger.values[INPUT])
-        return self._settled(output, ledger.values[output])
-
-    def _settled(self, slot: int, value: object) -> Result[StageOutput[object], StageError]:
-        match self.ledger.states[slot]:
-            case StageStatus.OK:
-                return ok(value)
-            case StageStatus.SKIP:
-                return skip(self.ledger.why(slot))
-            case _:
-                return cancel(self.ledger.run.cause or "cancelled")
-
-    def _all_items(self) -> Result[StageOutput[object], StageError]:
-        for slot, state in enumerate(self.ledger.states):
-            if state is not _OK:
-                return self._settled(slot, None)
-        return ok(tuple(self.ledger.values[:-1]))
-
-    def _all_outputs(self) -> Result[StageOutput[object], StageError]:
-        ledger, sinks = self.ledger, self.ledger.plan.sinks
-        left_out = [slot for slot in sinks if ledger.states[slot] is not _OK]
-        if any(ledger.states[slot] is not _SKIP for slot in left_out) or len(left_out) == len(sinks):
-            return self._settled(left_out[0], None)
-        return ok(StageOutputs(ledger=ledger))
+        if failure is not None:
+            self._first = self._first or failure
+            if not run.finish:
+                run.cause = run.cause or self.ledger.why(slot)
+                self.halt()
 
 
 def within(plan: Plan) -> Call:
     """The function of a stage that contains others: runs the plan on the stage's value."""
 
-    async def run_within(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+    async def run_within(inputs: StageInputs[object]) -> Given:
         around = of_run(inputs)
         return await Pool(Ledger(around.ledger.run, plan, inputs.value, above=around.ledger, slot=around.slot)).drive()
 

@@ -98,6 +98,8 @@ class Run:
         breath: when the loop is to be heard again, on the run's clock.
         breathing: whether the loop is being heard, so that every worker of the run waits a turn.
         listening: whether the loop's next turn is going to be noticed.
+        lively: whether a stage that did not wait has ended since the last turn that was noticed: it may have had the
+            same turn of the loop as one that waited, so that this one is no sign of the loop having been heard.
         failed: what stages failed with, in time, handled or not.
         defects: errors made from what escaped a stage; `.recover` lets them pass.
         own: under a runner's interceptors, what came from stages themselves.
@@ -127,6 +129,7 @@ class Run:
         "journal",
         "limit",
         "listening",
+        "lively",
         "once",
         "own",
         "pipeline",
@@ -176,6 +179,7 @@ class Run:
         self.streak: int = 0
         self.breathing: bool = False
         self.listening: bool = False
+        self.lively: bool = False
         self.breath: float = 0.0
         self.failed: list[StageError] = []
         self.defects: Identities = Identities()
@@ -227,24 +231,29 @@ class Run:
         Stages that end before the loop comes round again may have been woken by the same turn of it.
         """
         self.streak, self.breath = 0, now + SECONDS_PER_BREATH
-        self._listen()
+        self.listen()
 
     def breathe(self) -> None:
         """Has the workers of the run wait until the loop has been heard: one turn of it."""
         self.breathing = True
         if not self.listening:
-            self._listen()
+            self.listen()
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """Notices when the loop comes round."""
         self.listening = True
         asyncio.get_running_loop().call_soon(self.breathed)
 
     def breathed(self) -> None:
         """The loop has just been heard."""
+        if self.lively and not self.breathing:
+            self.lively = False
+            self.listen()
+            return
+        if self.breathing:
+            self.streak, self.breath = 0, self.timer.clock() + SECONDS_PER_BREATH
         self.breathing = self.reason is not None
-        self.listening = False
-        self.streak = 0
-        self.breath = self.timer.clock() + SECONDS_PER_BREATH
+        self.listening = self.lively = False
 
 
 def nothing_runs() -> None:

@@ -6,23 +6,20 @@ import asyncio
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
+from functools import lru_cache
+from inspect import CO_COROUTINE
+from opcode import opmap
 from typing import TypeVar
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+_SEND = opmap["SEND"]  # what `await`, `async for` and `async with` are compiled to
 DEEP = 24  # so many wrappers or composites inside one another share a stack; the next gets its own
 
 
 @types.coroutine
-def resume(
-    future: object,
-    coroutine: Coroutine[object, object, _T],
-    context: Context,
-    thrown_into: Callable[[], None] | None = None,
-) -> Generator[object, object, _T]:
+def resume(future: object, coroutine: Coroutine[object, object, _T], context: Context) -> Generator[object, object, _T]:
     """Goes on with a coroutine that suspended on the future in its first step; gives what it returns.
-
-    ``thrown_into`` is called when something is thrown into it, such as a cancellation.
 
     The futures it waits for are passed to the task of whoever awaits this, so that ``asyncio.timeout`` and
     ``asyncio.current_task`` mean that task.
@@ -35,8 +32,6 @@ def resume(
                 coroutine.close()
                 raise
             except BaseException as thrown:  # noqa: BLE001  (it is passed on to the coroutine)
-                if thrown_into is not None:
-                    thrown_into()
                 future = context.run(coroutine.throw, thrown)
             else:
                 future = context.run(coroutine.send, received)
@@ -68,3 +63,14 @@ def in_own_task(call: Callable[[_T], Awaitable[_R]]) -> Callable[[_T], Awaitable
         return await asyncio.get_running_loop().create_task(awaited(call(argument)))
 
     return hopped
+
+
+def never_waits(function: object) -> bool:
+    """Whether a coroutine function is known to end in its first step: nothing is awaited in it."""
+    code: object = getattr(function, "__code__", None)
+    return isinstance(code, types.CodeType) and _awaits_nothing(code)
+
+
+@lru_cache
+def _awaits_nothing(code: types.CodeType) -> bool:
+    return bool(code.co_flags & CO_COROUTINE) and _SEND not in code.co_code[::2]

@@ -6,16 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
-from inspect import CO_COROUTINE
-from opcode import opmap
-from types import CodeType
 from typing import Protocol
 from uuid import UUID
 
 from stageflow.core.output import StageArtifact, StageEvent
 from stageflow.core.stage import StageKind
 from stageflow.errors import StageError
-from stageflow.graph.stepping import resume
+from stageflow.graph.stepping import never_waits, resume
 from stageflow.ports import CorrelationIds, EventSink, ExpectingSink
 
 _LOG = logging.getLogger(__name__)
@@ -23,7 +20,6 @@ RAISED = (
     Exception,
     asyncio.CancelledError,
 )  # a call that does not wait cannot be cancelled: the sink raised it itself
-_SEND = opmap["SEND"]  # what `await`, `async for` and `async with` are compiled to
 LAST_EVENT_SECONDS = 10.0  # how long a run waits for a sink to take its last event
 
 
@@ -102,7 +98,7 @@ class Teller:
     @property
     def at_once(self) -> bool:
         """Whether the last event is told without a wait, so that no cancellation can come between."""
-        return all(_never_waits(sink.emit) for sink in self.sinks)
+        return all(never_waits(sink.emit) for sink in self.sinks)
 
     async def last(self, type: str, **data: object) -> None:
         """Tells the run's last event, and waits until the sinks have it; called in a task of its own."""
@@ -151,12 +147,6 @@ def _to_all(sinks: tuple[EventSink, ...]) -> Send:
 
 def _lost(sink: EventSink, type: str) -> None:
     _LOG.exception("The sink %r did not take %s; the run goes on.", sink, type)
-
-
-def _never_waits(emit: object) -> bool:
-    """Whether a coroutine function is known to end in its first step: nothing is awaited in it."""
-    code: object = getattr(emit, "__code__", None)
-    return isinstance(code, CodeType) and bool(code.co_flags & CO_COROUTINE) and _SEND not in code.co_code[::2]
 
 
 async def _in_time(emitting: Coroutine[object, object, None]) -> None:

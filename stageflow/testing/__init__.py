@@ -10,7 +10,7 @@
 
 from typing import TYPE_CHECKING
 
-from stageflow.events.recording import RecordingEventSink
+from stageflow.sinks.recording import RecordingEventSink
 from stageflow.testing.clock import DeadlockError, ManualClock, VirtualEventLoop, loop_time, run_virtually
 from stageflow.testing.journals import check_durable_store
 from stageflow.testing.laws import (

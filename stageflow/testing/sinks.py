@@ -26,11 +26,11 @@ from returns.result import Result
 from stageflow.context.inputs import StageInputs
 from stageflow.core.output import StageOutput, fail, ok, skip
 from stageflow.errors import StageError
-from stageflow.events.fan_out import close
 from stageflow.events.sink import NoOpEventSink
 from stageflow.pipeline.functions import stage
 from stageflow.ports import EventSink
 from stageflow.running.runner import Runner
+from stageflow.sinks.fan_out import close
 
 _S = TypeVar("_S", bound=EventSink)
 _PATIENCE: Final = 10.0  # seconds

@@ -366,6 +366,7 @@ async def test_under_finish_a_cancel_after_a_failure_ends_the_run_at_once_and_wi
     handle = Runner(on_failure="finish").start(pipeline.together(), "x")
     await failed.wait()
     if by == "a handle":
+        await lingering.began.wait()
         handle.cancel("no longer wanted")
     async with asyncio.timeout(PATIENCE):
         outcome = await handle

@@ -422,20 +422,54 @@ async def test_an_exception_group_keeps_its_members(suspends: bool) -> None:
     assert list(error.__cause__.exceptions) == members
 
 
-async def test_the_group_of_a_task_group_inside_a_stage_keeps_its_members() -> None:
+@stage
+async def grouping(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
     async def worker(number: int) -> None:
         raise ValueError(number)
 
-    @stage
-    async def grouping(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(worker(1))
-            group.create_task(worker(2))
-        return ok(None)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker(1))
+        group.create_task(worker(2))
+    return ok(None)
 
-    error = defect_of(await (gives("first") & grouping).run("x"))
+
+@stage
+async def timing(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+    async with asyncio.timeout(0):
+        await asyncio.Event().wait()
+    return ok(None)
+
+
+PLACED: dict[str, Callable[[AnyStage], AnyStage]] = {
+    "alone": lambda broken: broken,
+    "after another": lambda broken: gives("first") | broken,
+    "beside another": lambda broken: (gives("first") & broken).together(),
+    "inside another": lambda broken: broken.named("inner"),
+    "per item": lambda broken: lift(lambda value: (value,), name="split") | broken.each(),
+}
+
+
+@pytest.mark.parametrize("placed", PLACED.values(), ids=PLACED)
+async def test_the_group_of_a_task_group_inside_a_stage_keeps_its_members(
+    placed: Callable[[AnyStage], AnyStage],
+) -> None:
+    error = defect_of(await placed(grouping).run("x"))
     assert isinstance(error.__cause__, ExceptionGroup)
     assert [str(member) for member in error.__cause__.exceptions] == ["1", "2"]
+
+
+@pytest.mark.parametrize("placed", PLACED.values(), ids=PLACED)
+@pytest.mark.parametrize("broken", [grouping, timing], ids=["task group", "timeout"])
+async def test_what_cancels_a_stage_from_inside_of_it_cancels_nothing_else(
+    placed: Callable[[AnyStage], AnyStage], broken: AnyStage
+) -> None:
+    ran: list[str] = []
+    outcome = await (placed(broken).settled() | gives("next", ran)).run("x")
+    assert isinstance(outcome, Completed), outcome
+    assert ran == ["next"]
+    current = asyncio.current_task()
+    assert current is not None
+    assert not current.cancelling()
 
 
 async def cancelled_by_itself() -> None:
@@ -521,11 +555,22 @@ async def test_settled_makes_a_value_of_a_cancellation_that_a_stage_raises_by_it
     assert isinstance(error.__cause__, asyncio.CancelledError)
 
 
-@stage
-async def odd(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+def _cancel_the_task() -> None:
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
+
+
+@stage
+async def odd(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+    await asyncio.sleep(0)
+    _cancel_the_task()
+    return ok("odd")
+
+
+@stage
+async def odd_at_once(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+    _cancel_the_task()
     return ok("odd")
 
 
@@ -536,11 +581,9 @@ async def test_a_stage_that_cancels_the_task_it_was_given_does_not_cancel_the_ru
     assert ran == ["beside", "next"]
 
 
-async def test_a_stage_that_cancels_the_task_of_whoever_awaits_the_run_cancels_it() -> None:
+async def test_a_stage_that_cannot_wait_is_given_the_task_of_whoever_awaits_the_run() -> None:
     ran: list[str] = []
-    task = asyncio.create_task(
-        _alone(odd | gives("next", ran))
-    )  # a stage that is ready alone runs in the caller's task
+    task = asyncio.create_task(_alone(odd_at_once | gives("next", ran)))
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not ran

@@ -33,7 +33,7 @@ from stageflow import (
     skip,
     stage,
 )
-from stageflow.events.recording import RecordingEventSink
+from stageflow.sinks.recording import RecordingEventSink
 from stageflow.testing import run_virtually
 from stageflow.views.report import ReportData, as_html, outcome_report, write_report
 

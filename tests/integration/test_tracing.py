@@ -54,11 +54,11 @@ from stageflow import (
     skip,
     stage,
 )
-from stageflow.events.recording import RecordingEventSink
 from stageflow.interceptors.correlation import CorrelationInterceptor
 from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.logging import RunFilter
 from stageflow.observability.propagation import carrier, continued
+from stageflow.sinks.recording import RecordingEventSink
 from stageflow.stores import MemoryRunStore
 from tests.documents import blocks_of
 from tests.receiving import metrics_in, receiving, requests_to, spans_in

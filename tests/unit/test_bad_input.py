@@ -54,11 +54,11 @@ from stageflow import (
     skip,
     stage,
 )
-from stageflow.events.json_lines import JsonLinesEventSink
-from stageflow.events.queue import QueueEventSink
 from stageflow.graph import problems
 from stageflow.graph.leaf import located
 from stageflow.graph.scheduler import Scheduler, Topology
+from stageflow.sinks.json_lines import JsonLinesEventSink
+from stageflow.sinks.queue import QueueEventSink
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "errors"
 CLOCK: PortKey[object] = PortKey("clock")

@@ -13,10 +13,11 @@ import stageflow
 
 ROOT = Path(stageflow.__file__).parent
 BUDGET = 2_500
-REACHED = 6_940  # where it stands while the budget is not met (see KNOWN_GAPS): it may only shrink
+REACHED = 6_572  # where it stands while the budget is not met (see KNOWN_GAPS): it may only shrink
 OUTSIDE = {
     "testing",
     "observability",
+    "sinks",
     "stores",
     "engines",
     "codec",

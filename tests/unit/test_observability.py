@@ -31,7 +31,6 @@ from stageflow import (
     ok,
     stage,
 )
-from stageflow.events.fan_out import FanOutEventSink
 from stageflow.interceptors._stages import without_items
 from stageflow.interceptors.correlation import CorrelationInterceptor
 from stageflow.interceptors.metrics import MetricsInterceptor
@@ -39,6 +38,7 @@ from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.attributes import error_type, original
 from stageflow.observability.logging import RunFilter, add_run_ids, bind_run, bind_trace, log_ids
 from stageflow.observability.metrics import MemoryMetrics, Series
+from stageflow.sinks.fan_out import FanOutEventSink
 from stageflow.testing import check_interceptor, run_virtually
 
 RUN, REQUEST = UUID(int=1), UUID(int=2)

@@ -29,9 +29,9 @@ from stageflow import (
     skip,
     stage,
 )
-from stageflow.events.recording import RecordingEventSink
 from stageflow.journal import StageRecord
 from stageflow.ports import RunRecord
+from stageflow.sinks.recording import RecordingEventSink
 from stageflow.testing import run_virtually
 from stageflow.views.report import ReportData, as_html, outcome_report, stored_report, write_report
 from stageflow.views.report.texts import LONGEST, error_text, shown

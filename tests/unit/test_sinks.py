@@ -28,11 +28,11 @@ from stageflow import (
     ok,
     stage,
 )
-from stageflow.events.fan_out import FanOutEventSink
-from stageflow.events.json_lines import JsonLinesEventSink
-from stageflow.events.queue import Overflow, QueueEventSink
-from stageflow.events.recording import RecordingEventSink
 from stageflow.graph.telling import LAST_EVENT_SECONDS
+from stageflow.sinks.fan_out import FanOutEventSink
+from stageflow.sinks.json_lines import JsonLinesEventSink
+from stageflow.sinks.queue import Overflow, QueueEventSink
+from stageflow.sinks.recording import RecordingEventSink
 from stageflow.testing import SinkBrokenError, check_sink, loop_time, run_virtually
 
 BURST = 100_000

@@ -32,7 +32,6 @@ from stageflow import (
     skip,
     stage,
 )
-from stageflow.events.recording import RecordingEventSink
 from stageflow.observability.taxonomy import (
     EventsDropped,
     LifecycleEvent,
@@ -51,6 +50,7 @@ from stageflow.observability.taxonomy import (
     StageStarted,
     parse,
 )
+from stageflow.sinks.recording import RecordingEventSink
 
 RUN = UUID(int=7)
 REQUEST = UUID(int=8)

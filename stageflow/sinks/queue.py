@@ -11,9 +11,9 @@ from typing import Literal, TypeAlias, final
 
 from typing_extensions import override
 
-from stageflow.events._delivery import Delivery
-from stageflow.events.fan_out import close
 from stageflow.ports import EventSink
+from stageflow.sinks._delivery import Delivery
+from stageflow.sinks.fan_out import close
 
 _LOG = logging.getLogger(__name__)
 _BREATH = 64  # the loop is heard at least every so many events, also where the other sink never suspends

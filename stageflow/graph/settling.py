@@ -1,0 +1,118 @@
+"""How a stage starts and ends: in the ledger of its execution, in the scheduler, and in what is told."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from returns.result import Failure, Success
+
+from stageflow.core.output import StageOutput
+from stageflow.core.stage import StageKind, StageStatus
+from stageflow.errors import StageError
+from stageflow.graph.errors import defect, no_result
+from stageflow.graph.ledger import NEVER, Ledger
+from stageflow.graph.names import stages_inside
+
+_OK, _SKIP, _FAIL, _CANCEL = StageStatus.OK, StageStatus.SKIP, StageStatus.FAIL, StageStatus.CANCEL
+
+
+def began(ledger: Ledger, slot: int) -> None:
+    """Tells that a stage starts."""
+    teller, kind = ledger.run.teller, ledger.kind(slot)
+    if teller is not None and kind is not None:
+        name, attempt = ledger.name(slot), ledger.attempt(slot)
+        teller.began(f"stage.{name}.{'started' if attempt == 1 else 'retrying'}", name, kind, attempt)
+
+
+def completed(ledger: Ledger, slot: int) -> None:
+    """Tells that a stage ended OK."""
+    _tell_ended(ledger, slot, "completed")
+
+
+def escaped(ledger: Ledger, slot: int, error: BaseException) -> Failure[StageError]:
+    """What a stage gave that an exception escaped: a defect is a value."""
+    made = defect(ledger.name(slot), error)
+    ledger.run.defects.add(made)
+    return Failure(made)
+
+
+def stopped(ledger: Ledger, slot: int, now: float) -> None:
+    """Settles a stage that was cancelled."""
+    ledger.scheduler.finished(slot, _CANCEL)
+    ledger.notes[slot] = ledger.run.cause
+    if ledger.begun[slot] != NEVER:
+        ledger.ended[slot] = now - ledger.begun[slot]
+        _tell_ended(ledger, slot, "cancelled", reason=ledger.run.cause)
+
+
+def rode_along(ledger: Ledger, slot: int, output: StageOutput[object]) -> None:
+    """Keeps and tells the artifacts and events that an output brought along."""
+    ledger.riders[slot] = output
+    teller = ledger.run.teller
+    if teller is not None:
+        name, kind = ledger.name(slot), ledger.kind(slot) or StageKind.TRANSFORM
+        for artifact in output.artifacts:
+            teller.made(name, kind, ledger.attempt(slot), artifact)
+        for event in output.events:
+            teller.own(name, event)
+
+
+def ended_otherwise(ledger: Ledger, slot: int, result: object) -> StageError | None:
+    """Settles a stage that did not end OK, and what cannot run any more; gives its failure, where it failed."""
+    failure: StageError | None = None
+    match cast("Success[object] | Failure[object] | None", result):
+        case Success(output) if isinstance(output, StageOutput):
+            _left_out(ledger, slot, cast("StageOutput[object]", output))
+        case Failure(StageError() as error):
+            failure = error
+        case _:
+            failure = no_result(ledger.name(slot), result)
+            ledger.run.defects.add(failure)
+    if failure is not None:
+        _failed(ledger, slot, failure)
+    for skipped in ledger.scheduler.settled():
+        if ledger.states[skipped] is _SKIP:
+            _tell_skipped(ledger, skipped)
+    return failure
+
+
+def _left_out(ledger: Ledger, slot: int, output: StageOutput[object]) -> None:
+    """A stage skipped, or cancelled the run."""
+    ledger.notes[slot] = output.reason
+    if output.artifacts or output.events:
+        rode_along(ledger, slot, output)
+    ledger.scheduler.finished(slot, output.status)
+    what = "skipped" if output.status is _SKIP else "cancelled"
+    _tell_ended(ledger, slot, what, reason=output.reason)
+    if output.status is _CANCEL:
+        ledger.scheduler.halt()
+        ledger.run.stop(ledger.why(slot))
+    elif ledger.kind(slot) is None:
+        _tell_skipped(ledger, slot)
+
+
+def _failed(ledger: Ledger, slot: int, error: StageError) -> None:
+    ledger.notes[slot] = error
+    ledger.scheduler.finished(slot, _FAIL)
+    ledger.run.failed.append(error)
+    _tell_ended(ledger, slot, "failed", error=str(error), error_type=type(error).__name__)
+
+
+def _tell_ended(ledger: Ledger, slot: int, what: str, **more: object) -> None:
+    teller, kind = ledger.run.teller, ledger.kind(slot)
+    if teller is not None and kind is not None:
+        teller.ended(ledger.name(slot), kind, (what, ledger.attempt(slot), ledger.ended[slot] * 1000), **more)
+
+
+def _tell_skipped(ledger: Ledger, slot: int) -> None:
+    """Tells of a stage that was skipped without having started, or of those inside it."""
+    teller = ledger.run.teller
+    if teller is None:
+        return
+    kind, reason = ledger.kind(slot), ledger.why(slot)
+    if kind is not None:
+        teller.ended(ledger.name(slot), kind, ("skipped", 0, 0.0), reason=reason)
+    elif not any(at == slot for at, _ in ledger.children):
+        for inner in () if ledger.each else ledger.plan.inner.get(slot, ()):
+            for name, kind_inside in stages_inside(inner, ledger.items):
+                teller.ended(name, kind_inside, ("skipped", 0, 0.0), reason=reason)
