@@ -15,12 +15,13 @@ from typing import TypeAlias, final
 
 @final
 class Places:
-    """Places for running stages, given out first come, first served."""
+    """Places for running stages, given out first come, first served; to the stages of one event loop at a time."""
 
-    __slots__ = ("_free", "_waiting")
+    __slots__ = ("_count", "_free", "_loop", "_waiting")
 
     def __init__(self, count: int) -> None:
-        self._free = count
+        self._count = self._free = count
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -30,6 +31,15 @@ class Places:
 
     def try_take(self) -> Place | None:
         """Takes a place if one is free, and gives what to give it back to."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if self._free < self._count and self._loop is not None and not self._loop.is_closed():
+                raise RuntimeError(
+                    "A limit on how many stages run at once (max_concurrency, LimitInterceptor) is in use on another "
+                    "event loop. Make a runner, or a stage with its limit, for each loop."
+                )
+            self._loop, self._free = loop, self._count
+            self._waiting.clear()
         if not self._free or self._waiting:
             return None
         self._free -= 1

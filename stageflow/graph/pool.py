@@ -149,7 +149,9 @@ class Pool:
                 await asyncio.wait(self._tasks)
             self._tasks = {task for task in self._tasks if not task.done()}
         self._need_not_warn()
-        if self._crash is not None and (cancelled is None or isinstance(self._crash, Exception)):
+        if self._crash is not None and (
+            cancelled is None or not isinstance(self._crash, KeyboardInterrupt | SystemExit)
+        ):
             raise self._crash  # an interrupt has gone through the loop already, which is what cancels us then
         if cancelled is not None:
             self.ledger.scheduler.close()
@@ -249,12 +251,13 @@ class Pool:
                     self._resting -= 1
                 else:
                     return
-        except Exception as error:  # noqa: BLE001  (the driver raises it)
-            self._crashed(error)
-        except (KeyboardInterrupt, SystemExit) as error:
-            self._crashed(error)
-            task.add_done_callback(_looked_at)  # the loop raises it: the task need not report it as lost
+        except (asyncio.CancelledError, GeneratorExit):
             raise
+        except BaseException as error:
+            self._crashed(error)
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                task.add_done_callback(_looked_at)  # the loop raises it: the task need not report it as lost
+                raise
         finally:
             self._tasks.discard(task)
             self._leave()

@@ -256,7 +256,8 @@ class Runner(Generic[_X]):
 
         begun: list[bool] = []
         self._state.active[run] = None
-        task = asyncio.get_running_loop().create_task(execute_watched(), name=f"stageflow run {run.run_id}")
+        # Task, not create_task: an eager task factory would begin it before anybody could watch.
+        task = asyncio.Task(execute_watched(), loop=asyncio.get_running_loop(), name=f"stageflow run {run.run_id}")
         task.add_done_callback(lambda _: self._forget(run))
         return RunHandle(run, task, watch)
 

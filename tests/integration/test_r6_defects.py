@@ -372,7 +372,11 @@ async def test_a_store_lost_in_the_middle_raises_after_every_stage_has_ended(end
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+class NoException(BaseException):
+    """What pytest.fail and pytest.skip raise is of this kind."""
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, NoException])
 @pytest.mark.parametrize("around", ["beside", "nested", "an item", "handle"])
 def test_an_interrupt_cleans_up_and_propagates(
     kind: type[BaseException], around: str, caplog: pytest.LogCaptureFixture

@@ -131,7 +131,7 @@ async def test_a_place_granted_and_cancelled_in_one_turn_goes_to_the_next() -> N
     assert await after is places
 
 
-def test_a_lent_place_goes_to_one_borrower_and_others_take_one_of_the_runners() -> None:
+async def test_a_lent_place_goes_to_one_borrower_and_others_take_one_of_the_runners() -> None:
     runners = Places(2)
     lent = Lent(runners.try_take() or runners)
     assert lent.top is runners
@@ -202,3 +202,23 @@ async def test_once_the_lender_has_ended_who_waited_looks_elsewhere() -> None:
     assert lent.try_take() is None
     runners.give_back()
     assert lent.try_take() is runners
+
+
+def test_a_limit_is_counted_on_one_event_loop_at_a_time() -> None:
+    places = Places(2)
+
+    async def take() -> object:
+        return places.try_take()
+
+    async def take_on_another_loop() -> object:
+        return await asyncio.to_thread(asyncio.run, take())
+
+    async def both() -> None:
+        assert await take() is places
+        with pytest.raises(RuntimeError, match="in use on another event loop"):
+            await take_on_another_loop()
+        places.give_back()
+        assert await take_on_another_loop() is places
+
+    asyncio.run(both())
+    assert asyncio.run(take()) is places  # what a loop that is gone had taken is free again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
@@ -562,3 +563,25 @@ async def test_a_defect_is_told_with_its_error(told) -> None:
     await explode.run("abc", context=PipelineContext(sink=told))
     assert told.data("stage.explode.failed")["error_type"] == "StageExecutionError"
     assert "bad digit" in str(told.data("pipeline.failed")["error"])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks that begin at once are new in CPython 3.12")
+def test_on_a_loop_whose_tasks_begin_at_once_all_is_as_on_any_other() -> None:
+    @stage
+    async def waits(inputs: StageInputs[int]):
+        await together.wait()
+        return ok(inputs.value)
+
+    together = asyncio.Barrier(3)  # passes once all three of them run
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        handle = Runner().start(lift(range, name="split") | waits.each(), 3)
+        types = [event.type async for event in handle.events()]
+        assert types[0] == "pipeline.created"
+        assert types[-1] == "pipeline.completed"
+        outcome = await handle
+        assert isinstance(outcome, Completed)
+        assert outcome.value == (0, 1, 2)
+
+    asyncio.run(main())
