@@ -16,7 +16,8 @@ from stageflow.core.stage import Shape, StageHandle
 from stageflow.errors import StageError
 from stageflow.graph.annotations import UNKNOWN, gives, takes
 from stageflow.graph.leaf import lifted_leaf
-from stageflow.graph.shape import Both, Identity, Leaf, Named, Replaced, Returning, Routed, Source, Step, Then, Together
+from stageflow.graph.shape import Both, Identity, Leaf, Named, Replaced, Routed, Then, Together
+from stageflow.graph.wired import Returning, Source, Step
 from stageflow.graph.wrapping import Each, OrNone, Recover, Settle, Using, When, Wrapped
 
 

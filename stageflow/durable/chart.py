@@ -15,7 +15,7 @@ from stageflow.graph.executor import AnyGraph
 from stageflow.graph.ledger import Ledger
 from stageflow.graph.plan import Atlas, Plan
 from stageflow.graph.resolving import resolved
-from stageflow.graph.shape import Returning, Step
+from stageflow.graph.wired import Returning, Step
 from stageflow.running.durability import ValueCodec
 
 _NUMBERS: Final = re.compile(r"\[\d+\]")

@@ -14,7 +14,7 @@ from stageflow.durable.journal import RunJournal
 from stageflow.graph.errors import defect
 from stageflow.graph.inputs import of_run
 from stageflow.graph.plan import Node, Plan
-from stageflow.graph.run import Wrapping
+from stageflow.graph.seams import Wrapping
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.wrapping import Wrapped
 

@@ -16,7 +16,8 @@ from returns.result import Result
 from stageflow.context.inputs import StageInputs
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import Shape
-from stageflow.graph.shape import Identity, Leaf, Named, Returning, Source, Step, Then
+from stageflow.graph.shape import Identity, Leaf, Named, Then
+from stageflow.graph.wired import Returning, Source, Step
 from stageflow.graph.wrapping import Using, When, Wrapped
 
 UNKNOWN: Final = object()

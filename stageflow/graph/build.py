@@ -23,22 +23,10 @@ from stageflow.graph.names import filled
 from stageflow.graph.plan import INPUT, Atlas, Place, Plan, Source
 from stageflow.graph.pool import within
 from stageflow.graph.resolving import resolved
-from stageflow.graph.shape import (
-    Both,
-    Call,
-    Identity,
-    Leaf,
-    Named,
-    Replaced,
-    Returning,
-    Routed,
-    Step,
-    Then,
-    Together,
-    Union,
-)
-from stageflow.graph.shape import Source as Empty
+from stageflow.graph.shape import Both, Call, Identity, Leaf, Named, Replaced, Routed, Then, Together
 from stageflow.graph.stepping import DEEP, in_own_task
+from stageflow.graph.wired import Returning, Step, Union
+from stageflow.graph.wired import Source as Empty
 from stageflow.graph.wiring import Wiring
 from stageflow.graph.wrapping import Absorber, Each, Wrapped, inside
 

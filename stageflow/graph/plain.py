@@ -16,8 +16,9 @@ from stageflow.graph.errors import UnifiedPipelineCancelled
 from stageflow.graph.executor import AnyGraph, driver, graph_of
 from stageflow.graph.inputs import of_run
 from stageflow.graph.outcome import Cancelled, Failed
-from stageflow.graph.shape import Given, Leaf, Source, Step, Wire
+from stageflow.graph.shape import Given, Leaf
 from stageflow.graph.spec import StageSpec
+from stageflow.graph.wired import Source, Step, Wire
 from stageflow.graph.wrapping import When, Wrapped
 
 

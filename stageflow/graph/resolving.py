@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from stageflow.core.stage import Shape
-from stageflow.graph.shape import Replaced, Returning, Then
+from stageflow.graph.shape import Replaced, Then
+from stageflow.graph.wired import Returning
 
 _P = TypeVar("_P")
 

@@ -9,7 +9,8 @@ from typing import TypeAlias, cast
 from stageflow.context.inputs import StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.stage import StageHandle, StageKind
-from stageflow.graph.shape import Named, Wire
+from stageflow.graph.shape import Named
+from stageflow.graph.wired import Wire
 from stageflow.graph.wrapping import When, Wrapped
 
 Runner: TypeAlias = Callable[[PipelineContext], Awaitable[object]]

@@ -8,7 +8,8 @@ from heapq import heapify, heappop, heappush
 
 from stageflow.core.stage import Shape
 from stageflow.graph import problems as say
-from stageflow.graph.shape import Both, Named, Replaced, Returning, Routed, Source, Step, Then, Together, Union, Wire
+from stageflow.graph.shape import Both, Named, Replaced, Routed, Then, Together
+from stageflow.graph.wired import Returning, Source, Step, Union, Wire
 from stageflow.graph.wrapping import Each, OrNone, Recover, Settle, Wrapped
 
 

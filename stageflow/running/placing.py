@@ -7,7 +7,7 @@ from typing import Protocol, cast
 
 from stageflow.graph.above import given
 from stageflow.graph.executor import AnyGraph
-from stageflow.graph.run import Elsewhere, Wrapping
+from stageflow.graph.seams import Elsewhere, Wrapping
 from stageflow.placement import Engine
 
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Self, cast, final
-from uuid import UUID, uuid4
-from weakref import WeakKeyDictionary
+from uuid import UUID
 
 from typing_extensions import Never, TypeVar
 
 from stageflow.context.pipeline import PipelineContext
-from stageflow.context.ports import StagePorts, missing_port
-from stageflow.core.timer import PipelineTimer
-from stageflow.errors import MissingPortError, ResumeError, StageError, StageExecutionError
-from stageflow.events.context import get_event_sink
-from stageflow.events.sink import NoOpEventSink
+from stageflow.context.ports import StagePorts
+from stageflow.errors import ResumeError, StageError, StageExecutionError
 from stageflow.graph.executor import AnyGraph, Driver, UnifiedStageGraph
 from stageflow.graph.outcome import Outcome, PipelineResult
-from stageflow.graph.places import Places, lent
-from stageflow.graph.run import Run, Wrapping
+from stageflow.graph.places import Places
+from stageflow.graph.run import Run
 from stageflow.graph.telling import Teller
 from stageflow.graph.wrapping import Wraps
 from stageflow.interceptors.base import BaseInterceptor
@@ -30,12 +25,11 @@ from stageflow.observability.logging import bind_run, log_ids
 from stageflow.pipeline.builder import Interceptor, Stage
 from stageflow.placement import Engine
 from stageflow.ports import ConfigProvider, EventSink, RunStore
-from stageflow.running.around import Around
 from stageflow.running.decision import Decision
-from stageflow.running.durability import Durability, ValueCodec, durability, is_journal
+from stageflow.running.durability import ValueCodec, durability, is_journal
 from stageflow.running.executing import execute
 from stageflow.running.handle import RunHandle
-from stageflow.running.placing import Placed, placed
+from stageflow.running.settings import Settings
 
 _X = TypeVar("_X", covariant=True, bound=StageError, default=Never)
 _A = TypeVar("_A")
@@ -44,29 +38,11 @@ _E1 = TypeVar("_E1", bound=StageError)
 _E2 = TypeVar("_E2", bound=StageError)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Settings:
-    store: RunStore | None
-    sink: EventSink | None
-    ports: StagePorts
-    config: ConfigProvider | None
-    finish: bool
-    max_concurrency: int | None
-    deadline: float | None
-    places: Places | None
-    engine: Engine | None = None
-    interceptors: tuple[Wraps, ...] = ()
-    durability: Durability | None = None
-    hooks: tuple[BaseInterceptor[StageError], ...] = ()  # the interceptors that see runs begin and end
-
-
 @dataclass(slots=True, eq=False)
-class _State:
-    """What of a runner changes: the runs under way, and what it has compiled."""
+class UnderWay:
+    """What of a runner changes: the runs under way, with what to tell once they have ended, where somebody waits."""
 
-    active: dict[Run, asyncio.Future[None] | None] = field(default_factory=dict[Run, "asyncio.Future[None] | None"])
-    compiled: WeakKeyDictionary[AnyGraph, Wrapping] = field(default_factory=WeakKeyDictionary[AnyGraph, Wrapping])
-    placed: WeakKeyDictionary[AnyGraph, Placed] = field(default_factory=WeakKeyDictionary[AnyGraph, Placed])
+    runs: dict[Run, asyncio.Future[None] | None] = field(default_factory=dict[Run, "asyncio.Future[None] | None"])
     closed: bool = False
 
 
@@ -94,7 +70,7 @@ class Runner(Generic[_X]):
         ImportError: the store is durable, and msgspec is not installed.
     """
 
-    __slots__ = ("__weakref__", "_settings", "_state")
+    __slots__ = ("__weakref__", "_settings", "_under_way")
 
     def __init__(  # noqa: PLR0913  (all that an application configures)
         self: Runner[Never],
@@ -118,7 +94,7 @@ class Runner(Generic[_X]):
             raise ValueError(f"lease_seconds={lease_seconds} must be more than 0 seconds.")
         if on_failure not in {"cancel", "finish"}:
             raise ValueError(f'on_failure={on_failure!r} must be "cancel" or "finish".')
-        self._settings = _Settings(
+        self._settings = Settings(
             store,
             sink,
             StagePorts() if ports is None else ports,
@@ -130,15 +106,14 @@ class Runner(Generic[_X]):
             engine,
             durability=durability(store, codec, lease_seconds) if is_journal(store) else None,
         )
-        self._state = _State()
+        self._under_way = UnderWay()
 
     def using(self: Runner[_E1], interceptor: Interceptor[_E2], /) -> Runner[_E1 | _E2]:
         """The same runner, with every stage wrapped in one more interceptor: the last is the outermost."""
         made: Runner[_E1 | _E2] = object.__new__(Runner)
         interceptors = (*self._settings.interceptors, cast("Wraps", interceptor))
-        hooks = tuple([hook for hook in map(_seeing, interceptors) if hook is not None])
-        made._settings = replace(self._settings, interceptors=interceptors, hooks=hooks)
-        made._state = _State()
+        made._settings = replace(self._settings, interceptors=interceptors)
+        made._under_way = UnderWay()
         return made
 
     async def __aenter__(self) -> Self:
@@ -147,14 +122,14 @@ class Runner(Generic[_X]):
 
     async def __aexit__(self, *exc: object) -> None:
         """Cancels and awaits the runs it started, then closes its store, sink and engine."""
-        state = self._state
+        state = self._under_way
         state.closed = True
         cancelled: asyncio.CancelledError | None = None
-        for run in tuple(state.active):
+        for run in tuple(state.runs):
             run.stop("the runner was closed")
-        while state.active:
-            run = next(iter(state.active))
-            ended = state.active[run] = state.active[run] or asyncio.get_running_loop().create_future()
+        while state.runs:
+            run = next(iter(state.runs))
+            ended = state.runs[run] = state.runs[run] or asyncio.get_running_loop().create_future()
             try:
                 await asyncio.shield(ended)
             except asyncio.CancelledError as error:
@@ -219,8 +194,8 @@ class Runner(Generic[_X]):
         if durable is None:
             raise ResumeError("This runner has no durable store to resume from. Give it one: Runner(store=...).")
         graph = _graph_of(pipeline)
-        given = replace(context or _NO_CONTEXT, run_id=run_id, correlation=await durable.found(run_id))
-        run = self._run_of(graph, given)
+        given = replace(context or PipelineContext(), run_id=run_id, correlation=await durable.found(run_id))
+        run = self._prepared(graph, given)
         reopened = await durable.reopen(run, graph, decisions)
         going = execute(run, reopened.value, run.journal) if reopened.over else self._apart(run, reopened.value)
         outcome = await going
@@ -255,14 +230,14 @@ class Runner(Generic[_X]):
                 raise RuntimeError("The run goes on already: call .events() right after runner.start(...).")
 
         begun: list[bool] = []
-        self._state.active[run] = None
+        self._under_way.runs[run] = None
         # Task, not create_task: an eager task factory would begin it before anybody could watch.
         task = asyncio.Task(execute_watched(), loop=asyncio.get_running_loop(), name=f"stageflow run {run.run_id}")
         task.add_done_callback(lambda _: self._forget(run))
         return RunHandle(run, task, watch)
 
     def _forget(self, run: Run) -> None:
-        ended = self._state.active.pop(run, None)
+        ended = self._under_way.runs.pop(run, None)
         if ended is not None and not ended.done():
             ended.set_result(None)
 
@@ -270,8 +245,13 @@ class Runner(Generic[_X]):
         """Runs a graph, whatever its types: what `run` and the pipelines' own ``run`` are made of."""
         return await self._apart(self._begun(graph, value, context), value)
 
+    def _prepared(self, graph: AnyGraph, context: PipelineContext | None) -> Run:
+        if self._under_way.closed:
+            raise RuntimeError("This runner was closed when its `async with` ended. Make another one.")
+        return self._settings.run_of(graph, context)
+
     def _begun(self, graph: AnyGraph, value: object, context: PipelineContext | None) -> Run:
-        run = self._run_of(graph, context)
+        run = self._prepared(graph, context)
         if self._settings.durability is not None:
             self._settings.durability.begin(run, graph, value)
         return run
@@ -282,7 +262,7 @@ class Runner(Generic[_X]):
         return await self._execute(run, value)
 
     async def _execute(self, run: Run, value: object) -> Outcome:
-        self._state.active.setdefault(run, None)
+        self._under_way.runs.setdefault(run, None)
         hooks, token = self._settings.hooks, bind_run(run.run_id, run.correlation)
         ended: Outcome | BaseException | None = None
         started: list[BaseInterceptor[StageError]] = []
@@ -307,60 +287,6 @@ class Runner(Generic[_X]):
             with suppress(ValueError):  # closed unfinished, from some other context
                 log_ids.reset(token)
 
-    def _run_of(self, graph: AnyGraph, given: PipelineContext | None) -> Run:
-        settings, state = self._settings, self._state
-        if state.closed:
-            raise RuntimeError("This runner was closed when its `async with` ended. Make another one.")
-        context = given or _NO_CONTEXT
-        ports = context.ports.over(settings.ports)
-        missing = [(key, stage) for key, stage in graph.atlas.requires if key not in ports]
-        if missing:
-            raise MissingPortError("\n".join(missing_port(key, stage) for key, stage in missing))
-        run_id = context.run_id or context.correlation.run_id or uuid4()
-        sink = context.sink or settings.sink or get_event_sink()
-        run = Run(
-            graph.atlas,
-            run_id,
-            context.correlation,
-            ports,
-            _over(context.config, settings.config),
-            sink,
-            settings.deadline if context.deadline is None else context.deadline,
-            context.timer or PipelineTimer(clock=_clock()),
-            None if type(sink) is NoOpEventSink else Teller((sink,), run_id, context.correlation),
-            graph.name,
-        )
-        run.finish = settings.finish
-        if settings.places is not None:
-            borrowed = lent.get()
-            run.places = borrowed if borrowed is not None and borrowed.top is settings.places else settings.places
-            run.limit = settings.max_concurrency or run.limit
-        placed_stages = None if settings.engine is None else self._placed(settings.engine, graph)
-        run.elsewhere = placed_stages
-        if settings.interceptors or settings.durability is not None or placed_stages is not None:
-            run.around = state.compiled.get(graph) or self._compiled(graph, placed_stages)
-        return run
-
-    def _compiled(self, graph: AnyGraph, placed_stages: Placed | None) -> Wrapping | None:
-        settings = self._settings
-        around: Wrapping | None = placed_stages
-        if settings.interceptors:
-            around = Around(settings.interceptors, absorbs=graph.atlas.absorbs, inside=placed_stages)
-        if settings.durability is not None:
-            around = settings.durability.recording(graph, around)
-        if around is not None:
-            self._state.compiled[graph] = around
-        return around
-
-    def _placed(self, engine: Engine, graph: AnyGraph) -> Placed:
-        found = self._state.placed.get(graph)
-        if found is None:
-            found = self._state.placed[graph] = placed(engine, graph)
-        return found
-
-
-_NO_CONTEXT = PipelineContext()
-
 
 def _tell_ended(run: Run, hooks: list[BaseInterceptor[StageError]], ended: Outcome | BaseException) -> None:
     """Tells those that saw the run start, in reverse; what one raises keeps no other from hearing, and goes last."""
@@ -374,50 +300,12 @@ def _tell_ended(run: Run, hooks: list[BaseInterceptor[StageError]], ended: Outco
         raise raised[0]
 
 
-def _seeing(interceptor: Wraps) -> BaseInterceptor[StageError] | None:
-    """The interceptor, where it sees runs begin and end."""
-    if not isinstance(interceptor, BaseInterceptor):
-        return None
-    hook = cast("BaseInterceptor[StageError]", interceptor)
-    return hook if hook.sees_runs else None
-
-
-def _clock() -> Callable[[], float]:
-    """The clock that the loop's own timers go by, past a method call where that is the usual one."""
-    loop = asyncio.get_running_loop()
-    return time.monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time
-
-
 def _graph_of(pipeline: object) -> AnyGraph:
     if isinstance(pipeline, Stage):
         return cast("AnyGraph", cast("Stage[object, object, StageError]", pipeline).graph())
     if isinstance(pipeline, UnifiedStageGraph):
         return cast("AnyGraph", pipeline)
     raise TypeError(f"A runner runs a stage, a pipeline or a built graph; it was given {pipeline!r}.")
-
-
-@final
-class _Config:
-    """Configuration of a run over that of its runner, key by key."""
-
-    __slots__ = ("providers",)
-
-    def __init__(self, *providers: ConfigProvider) -> None:
-        self.providers = providers  # by this name stageflow.config finds where a value comes from
-
-    def get(self, key: str, default: object = None) -> object:
-        first, second = self.providers
-        found = first.get(key, _ABSENT)
-        return second.get(key, default) if found is _ABSENT else found
-
-
-_ABSENT = object()
-
-
-def _over(first: ConfigProvider | None, second: ConfigProvider | None) -> ConfigProvider | None:
-    if first is None or second is None:
-        return first or second
-    return _Config(first, second)
 
 
 _DEFAULT: Runner[Never] = Runner()

@@ -6,7 +6,7 @@ from stageflow.core.stage import Shape
 from stageflow.graph.annotations import Known, gives, takes
 from stageflow.graph.diagram import Diagram, DiagramEdge
 from stageflow.graph.plan import Atlas
-from stageflow.graph.shape import Step, Union
+from stageflow.graph.wired import Step, Union
 from stageflow.views.ordering import ordered
 from stageflow.views.scribe import Origin, Origins, Scribe, Visit, of_wires
 from stageflow.views.type_names import type_name

@@ -14,7 +14,8 @@ from stageflow.graph.annotations import Known, gives, takes
 from stageflow.graph.diagram import ClusterKind, DiagramEdge, DiagramNode
 from stageflow.graph.names import PER_ITEM, filled
 from stageflow.graph.plan import INPUT, Atlas, Place, Plan, Source
-from stageflow.graph.shape import Leaf, Routed, Step, Union
+from stageflow.graph.shape import Leaf, Routed
+from stageflow.graph.wired import Step, Union
 from stageflow.graph.wrapping import Each, Wrapped
 from stageflow.views.clusters import Clusters
 from stageflow.views.type_names import type_name

@@ -76,7 +76,7 @@ class Scripted:
 
 async def test_without_an_engine_a_run_is_what_it_was() -> None:
     graph = add.graph()
-    run = Runner()._run_of(graph, None)
+    run = Runner()._settings.run_of(graph, None)
     assert run.around is None
     assert run.elsewhere is None
 

@@ -23,6 +23,7 @@ from returns.result import Failure, Success
 import stageflow
 from stageflow import (
     CircuitBreakerInterceptor,
+    Completed,
     Failed,
     Interceptor,
     LimitInterceptor,
@@ -765,6 +766,18 @@ async def selector_that_gives_no_case():
         return "wide"
 
     return await route(lying).case("shallow", some("a")).case("deep", some("b")).exhaustive().run("a")
+
+
+@case(where='"fetch"', fix="for each loop")
+async def limit_that_another_event_loop_uses():
+    @stage(name="fetch")
+    async def nesting(inputs: StageInputs[str]):
+        return ok(await asyncio.to_thread(asyncio.run, limited.run("b")) if inputs.value == "a" else None)
+
+    limited = nesting.using(LimitInterceptor(1))
+    outcome = await limited.run("a")
+    assert isinstance(outcome, Completed)
+    return outcome.value
 
 
 @case(where='"fetch"', fix="0.001 s")
