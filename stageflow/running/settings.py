@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast, final
+from typing import TypeAlias, TypeVar, cast, final
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -28,6 +28,9 @@ from stageflow.ports import ConfigProvider, EventSink, RunStore
 from stageflow.running.around import Around
 from stageflow.running.durability import Durability
 from stageflow.running.placing import Placed, placed
+
+_T = TypeVar("_T")
+_ByGraph: TypeAlias = WeakKeyDictionary[AnyGraph, _T]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,12 +55,8 @@ class Settings:
     interceptors: tuple[Wraps, ...] = ()
     durability: Durability | None = None
     hooks: tuple[BaseInterceptor[StageError], ...] = field(init=False)
-    _wrapped: WeakKeyDictionary[AnyGraph, Wrapping] = field(
-        init=False, default_factory=WeakKeyDictionary[AnyGraph, Wrapping]
-    )
-    _placed: WeakKeyDictionary[AnyGraph, Placed] = field(
-        init=False, default_factory=WeakKeyDictionary[AnyGraph, Placed]
-    )
+    _wrapped: _ByGraph[Wrapping] = field(init=False, default_factory=WeakKeyDictionary[AnyGraph, Wrapping])
+    _placed: _ByGraph[Placed] = field(init=False, default_factory=WeakKeyDictionary[AnyGraph, Placed])
 
     def __post_init__(self) -> None:
         hooks = [hook for hook in map(_seeing, self.interceptors) if hook is not None]
