@@ -163,7 +163,7 @@ class _Layout:
         tables, name = self._tables, level.names[slot]
         tables.name(name, place)
         for key in leaf.requires:
-            tables.requires.setdefault(key, name)
+            tables.requires.setdefault(key, filled(name, ()))
         if leaf.reads:
             tables.readers.append((leaf, level, slot))
 
@@ -217,7 +217,7 @@ class _Layout:
         return found if found and found.plan == visit.level.number and not found.inside else None
 
     def _replaced(self, replaced: Replaced, visit: Visit) -> Visiting:
-        swaps = {**visit.swaps, replaced.old: replaced.new}
+        swaps = {replaced.old: replaced.new, **visit.swaps}  # of two for one stage, the last said counts
         source = yield visit._replace(shape=replaced.inner, swaps=swaps)
         if replaced.old not in self._tables.swapped:
             self._tables.problem(say.not_replaced(replaced.old.label))
@@ -311,9 +311,7 @@ class _Layout:
         while isinstance(shape, Wrapped | Named) and shape not in swaps:
             handles.append((shape, naming.keeps))
             if isinstance(shape, Named):
-                rename = shape.name if naming.rename is None else naming.rename
-                keeps = naming.keeps and shape.keeps
-                naming = replace(naming, rename=rename, kind=naming.kind or shape.kind, keeps=keeps)
+                naming = _under(shape, naming)
             else:
                 layers.append(shape)
                 if isinstance(shape.how, Absorber | Each):
@@ -365,11 +363,14 @@ class _Layout:
             plan = yield from self._inside(visit, naming)
             tables.hiding.add(plan.number)
             return self._container(visit, layers[0], layers[0].call, within(plan), (plan,))
-        slot = self.leaf(core.leaf, core.body, visit, layers[0], call=layers[0].call)
+        kept: list[Shape] = []
+        for named in core.handles:
+            kept += [named] if naming.keeps else []
+            naming = _under(named, naming) if isinstance(named, Named) else naming
+        slot = self.leaf(core.leaf, core.body, visit._replace(naming=naming), layers[0], call=layers[0].call)
         level.cores[slot] = core.body.call
-        if naming.keeps:
-            for handle in core.handles:
-                tables.put(handle, Place(level.number, slot, naming.scope, inside=True))
+        for shape in kept:
+            tables.put(shape, Place(level.number, slot, naming.scope, inside=True))
         return slot
 
     def _inside(self, visit: Visit, naming: Naming, *, per_item: bool = False) -> Generator[Visit, Source | None, Plan]:
@@ -419,19 +420,29 @@ class _Layout:
 class _Function(NamedTuple):
     leaf: Leaf
     body: Leaf | Wrapped
-    handles: tuple[Shape, ...]
+    handles: tuple[Wrapped | Named, ...]
 
 
 def _function(shape: Shape, swaps: Swaps) -> _Function | None:
-    """The function that a shape is, in wrappers that hide nothing, with the handles that stand for it; or None."""
-    handles: list[Wrapped] = []
+    """The function that a shape is, under names and in wrappers that hide nothing, with its handles; or None."""
+    handles: list[Wrapped | Named] = []
     inner = shape
     while not isinstance(inner, Leaf):
-        if inner in swaps or not isinstance(inner, Wrapped) or isinstance(inner.how, Absorber | Each):
+        hides = isinstance(inner, Wrapped) and isinstance(inner.how, Absorber | Each)
+        if inner in swaps or hides or not isinstance(inner, Wrapped | Named):
             return None
         handles.append(inner)
         inner = inner.inner
-    return None if inner in swaps else _Function(inner, handles[0] if handles else inner, tuple(handles))
+    if inner in swaps:
+        return None
+    wrappers = [handle for handle in handles if isinstance(handle, Wrapped)]
+    return _Function(inner, wrappers[0] if wrappers else inner, tuple(handles))
+
+
+def _under(named: Named, naming: Naming) -> Naming:
+    """How what has a name of its own is called: by the outermost."""
+    rename = named.name if naming.rename is None else naming.rename
+    return replace(naming, rename=rename, kind=naming.kind or named.kind, keeps=naming.keeps and named.keeps)
 
 
 def _without(swaps: Swaps, shape: Shape) -> Swaps:

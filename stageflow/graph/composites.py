@@ -13,6 +13,7 @@ from stageflow.graph.inputs import of_run
 from stageflow.graph.ledger import Ledger
 from stageflow.graph.plan import Plan
 from stageflow.graph.pool import Pool, within
+from stageflow.graph.settling import not_chosen
 from stageflow.graph.shape import Call, Given
 
 
@@ -32,21 +33,21 @@ def each(body: Plan, limit: int | None) -> Call:
 def routed(label: str, selector: Plan, table: Mapping[object, Plan], otherwise: Plan | None) -> Call:
     """Runs the selector, then on the same value the stage that stands for what it gave."""
     run_selector = within(selector)
-    calls = {key: within(plan) for key, plan in table.items()}
-    run_otherwise = within(otherwise) if otherwise is not None else None
+    run_plan = {plan: within(plan) for plan in (*table.values(), *((otherwise,) if otherwise else ()))}
 
     async def run_routed(inputs: StageInputs[object]) -> Given:
         chosen = await run_selector(inputs)
         if isinstance(chosen, Failure) or chosen.unwrap().status is not StageStatus.OK:
             return chosen
         key = chosen.unwrap().data
-        call = calls.get(key, run_otherwise)
-        if call is None:
-            known = ", ".join(repr(case) for case in calls)
+        taken = table.get(key, otherwise)
+        if taken is None:
+            known = ", ".join(repr(case) for case in table)
             raise LookupError(f"{label} gave {key!r}, which is no case of it ({known}). Add .case({key!r}, ...).")
         around = of_run(inputs)
-        around.ledger.notes[around.slot] = f"{label} chose {key!r}"
-        return await call(inputs)
+        others = [plan for plan in run_plan if plan is not taken]
+        not_chosen(around.ledger, around.slot, others, f"{label} chose {key!r}")
+        return await run_plan[taken](inputs)
 
     return run_routed
 

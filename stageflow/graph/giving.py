@@ -38,7 +38,7 @@ def _settled(ledger: Ledger, slot: int) -> Given:
         case StageStatus.SKIP:
             return skip(ledger.why(slot))
         case _:
-            return cancel(ledger.run.cause or "cancelled")
+            return cancel(ledger.stopped_by() or "cancelled")
 
 
 def _all_items(ledger: Ledger) -> Given:

@@ -72,6 +72,8 @@ def lifted_leaf(
         TypeError: it cannot be called with one value.
     """
     called = _named(function) if name is None else name
+    if isinstance(function, StageHandle):
+        raise TypeError(f'"{function.name}" is a stage already: take @lift away. It runs and composes as it is.')
     if not callable(function):
         raise TypeError(f'@lift makes a stage of a function of one value, and "{called}" is none: it is {function!r}.')
     if not _takes_one(function):

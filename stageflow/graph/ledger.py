@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
+from weakref import ref
 
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageKind, StageStatus
@@ -33,7 +34,7 @@ class Ledger:
     Attributes:
         run: what the whole run shares.
         plan: what is executed. Where ``each`` is true, its slots are the items.
-        above: the execution around this one, and ``slot``, the number there of the stage that contains this one.
+        slot: the number in the execution around this one (`above`) of the stage that contains this one.
         items: the numbers of the items that this is inside of, outermost first.
         values: what each stage gave; the last is the input. An item stands in its place until it is done.
         inside: what came from inside the wrappers of a stage that may hide it.
@@ -46,15 +47,20 @@ class Ledger:
         former: the execution before this one of the same, where what is around was tried again.
         tries: of each stage that was tried again, its former attempts; made with the first.
         children: the executions inside this one, by stage and plan.
+        cause: what made the stages of this execution stop; empty where that came from around it, or nothing did.
+        chosen: of each route that chose, what it says of the cases that it did not choose.
         held: where the runner has a limit, the place that each running stage holds.
     """
 
     __slots__ = (
+        "__weakref__",
+        "_above",
         "_cores",
-        "above",
         "attempts",
         "begun",
+        "cause",
         "children",
+        "chosen",
         "each",
         "ended",
         "former",
@@ -79,7 +85,7 @@ class Ledger:
     ) -> None:
         self.run: Run = run
         self.plan: Plan = plan
-        self.above: Ledger | None = above
+        self._above = None if above is None else ref(above)  # weak, so that what stages gave does not wait for the GC
         self.slot: int = slot
         self.each: bool = each
         self.items: tuple[int, ...] = ()
@@ -111,6 +117,8 @@ class Ledger:
         self.former: Ledger | None = None
         self.children: dict[tuple[int, Plan], Ledger] = {}
         self.held: dict[int, Lent] = {}
+        self.cause: str = ""
+        self.chosen: dict[int, str] | None = None
         if above is not None:
             former = above.children.get((slot, plan))
             if former is not None:
@@ -124,6 +132,11 @@ class Ledger:
                     self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
                     self.tries = former.in_all()
             above.children[slot, plan] = self
+
+    @property
+    def above(self) -> Ledger | None:
+        """The execution around this one; None of the outermost, and once that is gone."""
+        return None if self._above is None else self._above()
 
     def name(self, slot: int) -> str:
         """The full name of a stage."""
@@ -206,12 +219,37 @@ class Ledger:
 
     def why(self, slot: int) -> str:
         """Why a stage did not end OK, in words that name where it began."""
-        origin = self.scheduler.origin(slot)
-        source = slot if origin is None else origin
-        note = self.notes.get(source, "")
-        if self.kind(source) is None or not note or (isinstance(note, StageExecutionError) and note.stage):
-            return str(note)
-        return f"{self.name(source)}: {note}"
+        ledger, at = self, slot
+        while True:
+            origin = ledger.scheduler.origin(at)
+            at = at if origin is None else origin
+            note = ledger.notes.get(at, "")
+            if not note or (isinstance(note, StageExecutionError) and note.stage):
+                return str(note)
+            inner = (
+                []
+                if ledger.kind(at) is not None
+                else [child for (slot, _), child in ledger.children.items() if slot == at]
+            )
+            if inner and isinstance(note, str):
+                return note  # which names where it began
+            began = next(((child, one) for child in inner for one, said in child.notes.items() if said is note), None)
+            if began is None:
+                return f"{ledger.name(at)}: {note}"
+            ledger, at = began
+
+    def stop(self, cause: str) -> None:
+        """Keeps what made the stages of this execution stop, unless something around it has."""
+        self.cause = self.stopped_by() or cause
+
+    def stopped_by(self) -> str:
+        """What made the stages of this execution stop, here or around it; empty where nothing did."""
+        at: Ledger | None = self
+        while at is not None:
+            if at.cause:
+                return at.cause
+            at = at.above
+        return self.run.cause
 
 
 def _items(value: object) -> tuple[object, ...]:

@@ -34,7 +34,7 @@ from stageflow.graph.inputs import RunInputs, of_run
 from stageflow.graph.ledger import Ledger
 from stageflow.graph.places import Lent, Place, lent
 from stageflow.graph.plan import Plan, Telling
-from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH, STAGES_PER_LISTEN
+from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH, STAGES_PER_LISTEN, TURNS_AFTER_SECONDS
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.stepping import awaited, resume
 from stageflow.graph.telling import RAISED
@@ -128,7 +128,7 @@ class Pool:
                 await asyncio.sleep(0)  # where a stage cancelled the task, this raises it
                 before = task.cancelling()
         except asyncio.CancelledError:
-            run.cause = run.cause or "the run was cancelled"
+            self._stopped_from_outside()
             self.ledger.scheduler.close()
             raise
 
@@ -142,7 +142,7 @@ class Pool:
                 await self._done
             except asyncio.CancelledError as error:
                 cancelled = error
-                self.ledger.run.cause = self.ledger.run.cause or "the run was cancelled"
+                self._stopped_from_outside()
                 self.halt(warn=self.ledger.above is None)  # else whatever is around this warns
         while self._tasks:  # cancelled before their first step: they are about to end
             with contextlib.suppress(asyncio.CancelledError):
@@ -156,6 +156,10 @@ class Pool:
         if cancelled is not None:
             self.ledger.scheduler.close()
             raise cancelled
+
+    def _stopped_from_outside(self) -> None:
+        above = self.ledger.above
+        self.ledger.stop("the run was cancelled" if above is None else f"{above.name(self.ledger.slot)} was cancelled")
 
     def halt(self, *, warn: bool = True) -> None:
         """Starts nothing more, and cancels what runs; each call tells those that run again."""
@@ -304,8 +308,10 @@ class Pool:
                 if waited and not run.listening:
                     if streak >= STAGES_PER_LISTEN or end > run.breath:
                         run.heard(end)
-                elif streak >= STAGES_PER_BREATH or (end > run.breath and not waited):
-                    run.breathe()
+                elif end > run.breath and not waited:
+                    run.breathe(TURNS_AFTER_SECONDS)
+                elif streak >= STAGES_PER_BREATH:
+                    run.breathe(1)
                 elif not (waited or alone):
                     run.lively = True
                     if not run.listening:
@@ -379,7 +385,7 @@ class Pool:
         if failure is not None:
             self._first = self._first or failure
             if not run.finish:
-                run.cause = run.cause or self.ledger.why(slot)
+                self.ledger.stop(self.ledger.why(slot))
                 self.halt()
 
 

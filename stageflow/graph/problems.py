@@ -129,6 +129,13 @@ def look_at_absent(read: str) -> str:
     return f'Stage "{read}" gave no output, or one per item: see report.stages for how it went.'
 
 
+def look_at_copied(read: str) -> str:
+    return (
+        f'These outputs are a copy, which has nothing for the handle "{read}": it gave no output, or one per item, or '
+        "another handle of that name gave something else. Read it before it is copied, or by its name."
+    )
+
+
 def no_tuple(follower: str, wants: str, followed: str, count: int) -> str:
     return (
         f'Stage "{follower}" takes {wants}, but it follows {count} stages ({followed}), so it gets a tuple of {count}. '

@@ -6,7 +6,8 @@ from stageflow.core.stage import Shape, StageStatus
 from stageflow.errors import UndeclaredDependencyError
 from stageflow.graph import problems as say
 from stageflow.graph.ledger import Ledger
-from stageflow.graph.plan import Place, Source
+from stageflow.graph.names import filled
+from stageflow.graph.plan import Atlas, Place, Source
 from stageflow.graph.resolving import resolved
 
 
@@ -22,7 +23,7 @@ def read(ledger: Ledger, slot: int, wanted: Shape | str) -> object:
     if place is None:
         ambiguous = not isinstance(wanted, str) and resolved(wanted, atlas.places) is not None
         raise UndeclaredDependencyError(
-            say.read_of_many(reader, label) if ambiguous else say.read_of_none(reader, label, atlas.named)
+            say.read_of_many(reader, label) if ambiguous else say.read_of_none(reader, label, _known(atlas))
         )
     path = atlas.path(place)
     at, number = ledger, slot
@@ -44,7 +45,7 @@ def look(ledger: Ledger, wanted: Shape | str) -> object:
     """
     place, label = _place(ledger, None, wanted), _label(wanted)
     if place is None:
-        raise KeyError(say.look_at_none(label, ledger.run.atlas.named))
+        raise KeyError(say.look_at_none(label, _known(ledger.run.atlas)))
     try:
         return _descend(ledger, place, ledger.run.atlas.path(place), "", label)
     except UndeclaredDependencyError:
@@ -96,6 +97,10 @@ def _value(ledger: Ledger, slot: int, place: Place, reader: str, label: str) -> 
         if place.inside or ledger.states[slot] is not StageStatus.OK:
             raise UndeclaredDependencyError(say.read_of_absent(reader, label, per_item=False))
     return ledger.values[slot]
+
+
+def _known(atlas: Atlas) -> list[str]:
+    return [filled(name, ()) for name in atlas.named]
 
 
 def _label(wanted: Shape | str) -> str:

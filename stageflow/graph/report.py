@@ -104,21 +104,28 @@ class RunReport:
 
 def results(ledger: Ledger) -> Iterator[StageResult]:
     """How every stage of an execution went, with those inside others in their place."""
-    unseen: list[tuple[Ledger, int]] = [(ledger, 0)]
+    unseen: list[tuple[Ledger, int] | list[StageResult]] = [(ledger, 0)]
     while unseen:
-        current, start = unseen.pop()
+        part = unseen.pop()
+        if isinstance(part, list):
+            yield from part
+            continue
+        current, start = part
         for slot in range(start, len(current.states)):
             kind = current.kind(slot)
             if kind is not None:
                 yield _result(current, slot, kind)
                 continue
             unseen.append((current, slot + 1))
-            inner = [child for (at, _), child in current.children.items() if at == slot]
-            missing = _never_ran(current, slot, inner)
-            if missing:
-                yield from missing
-            unseen += [(child, 0) for child in reversed(inner)]
+            unseen += reversed(_inside(current, slot))
             break
+
+
+def _inside(ledger: Ledger, slot: int) -> list[tuple[Ledger, int] | list[StageResult]]:
+    """What is inside a stage that only contains others, in graph order: what ran, and the stages of what did not."""
+    plans = (ledger.plan,) if ledger.each else ledger.plan.inner.get(slot, ())
+    ran = [(plan, ledger.children.get((slot, plan))) for plan in plans]
+    return [_never_ran(ledger, slot, plan) if child is None else (child, 0) for plan, child in ran]
 
 
 def _result(ledger: Ledger, slot: int, kind: StageKind) -> StageResult:
@@ -156,28 +163,18 @@ def _tries(ledger: Ledger, slot: int, kind: StageKind) -> tuple[StageResult, ...
 
 def _cause(ledger: Ledger, status: StageStatus, reason: str) -> str:
     if status is StageStatus.CANCEL and not reason:
-        return ledger.run.cause or "the run ended before it could start"
+        return ledger.stopped_by() or "the run ended before it could start"
     return "" if status is StageStatus.FAIL else reason
 
 
-def _never_ran(ledger: Ledger, slot: int, inner: list[Ledger]) -> list[StageResult]:
-    """The stages inside one that only contains others, of the plans that were not run."""
-    if ledger.each:
-        plans: tuple[Plan, ...] = () if inner else (ledger.plan,)
-        items = (*ledger.items, slot)
-    else:
-        ran = {child.plan for child in inner}
-        plans = tuple(plan for plan in ledger.plan.inner.get(slot, ()) if plan not in ran)
-        items = ledger.items
-    if not plans:
-        return []
-    state = ledger.states[slot]
-    status = StageStatus.CANCEL if state in (StageStatus.FAIL, None) else StageStatus.SKIP
-    status = StageStatus.CANCEL if state is StageStatus.CANCEL else status
-    note = ledger.notes.get(slot, "")
-    reason = str(note) if state is StageStatus.OK else ledger.why(slot)
+def _never_ran(ledger: Ledger, slot: int, plan: Plan) -> list[StageResult]:
+    """The stages of a plan that was not run, though the stage that contains it is settled."""
+    chosen, state, note = (ledger.chosen or {}).get(slot), ledger.states[slot], ledger.notes.get(slot, "")
+    stopped = chosen is None and state not in {StageStatus.OK, StageStatus.SKIP}
+    status = StageStatus.CANCEL if stopped else StageStatus.SKIP
+    reason = chosen or (str(note) if state is StageStatus.OK else ledger.why(slot))
+    items = (*ledger.items, slot) if ledger.each else ledger.items
     return [
         StageResult(name=name, kind=kind, status=status, reason=_cause(ledger, status, reason))
-        for plan in plans
         for name, kind in stages_inside(plan, items)
     ]

@@ -20,7 +20,8 @@ from stageflow.ports import ConfigProvider, CorrelationIds, EventSink
 
 STAGES_PER_LISTEN = 8  # where stages wait, the run notices from time to time that the loop has been heard
 STAGES_PER_BREATH = 64  # the loop is heard at least every so many stages,
-SECONDS_PER_BREATH = 0.005  # and at least every so many seconds
+SECONDS_PER_BREATH = 0.005  # and at least every so many seconds,
+TURNS_AFTER_SECONDS = 3  # for so many turns: one for a timer that is due, two for who is cancelled by it to hear of it
 
 
 @final
@@ -48,7 +49,7 @@ class Run:
         cause: what first made stages stop: of a stage that never started, the report gives this as the reason.
         streak: stages since the loop was last heard.
         breath: when the loop is to be heard again, on the run's clock.
-        breathing: whether the loop is being heard, so that every worker of the run waits a turn.
+        breathing: whether the loop is being heard, so that every worker of the run waits, for ``turns`` turns of it.
         listening: whether the loop's next turn is going to be noticed.
         lively: whether a stage that did not wait has ended since the last turn that was noticed: it may have had the
             same turn of the loop as one that waited, so that this one is no sign of the loop having been heard.
@@ -93,6 +94,7 @@ class Run:
         "streak",
         "teller",
         "timer",
+        "turns",
     )
 
     def __init__(  # noqa: PLR0913, PLR0917  (what a context and a runner bring, resolved)
@@ -132,6 +134,7 @@ class Run:
         self.breathing: bool = False
         self.listening: bool = False
         self.lively: bool = False
+        self.turns: int = 0
         self.breath: float = 0.0
         self.failed: list[StageError] = []
         self.defects: Identities = Identities()
@@ -185,9 +188,9 @@ class Run:
         self.streak, self.breath = 0, now + SECONDS_PER_BREATH
         self.listen()
 
-    def breathe(self) -> None:
-        """Has the workers of the run wait until the loop has been heard: one turn of it."""
-        self.breathing = True
+    def breathe(self, turns: int) -> None:
+        """Has the workers of the run wait until the loop has been heard, for so many turns of it."""
+        self.breathing, self.turns = True, turns
         if not self.listening:
             self.listen()
 
@@ -198,6 +201,10 @@ class Run:
 
     def breathed(self) -> None:
         """The loop has just been heard."""
+        if self.breathing and self.turns > 1:
+            self.turns -= 1
+            self.listen()
+            return
         if self.lively and not self.breathing:
             self.lively = False
             self.listen()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from returns.result import Failure, Success
@@ -12,6 +13,7 @@ from stageflow.errors import StageError
 from stageflow.graph.errors import defect, no_result
 from stageflow.graph.ledger import NEVER, Ledger
 from stageflow.graph.names import stages_inside
+from stageflow.graph.plan import Plan
 
 _OK, _SKIP, _FAIL, _CANCEL = StageStatus.OK, StageStatus.SKIP, StageStatus.FAIL, StageStatus.CANCEL
 
@@ -39,10 +41,10 @@ def escaped(ledger: Ledger, slot: int, error: BaseException) -> Failure[StageErr
 def stopped(ledger: Ledger, slot: int, now: float) -> None:
     """Settles a stage that was cancelled."""
     ledger.scheduler.finished(slot, _CANCEL)
-    ledger.notes[slot] = ledger.run.cause
+    ledger.notes[slot] = cause = ledger.stopped_by()
     if ledger.begun[slot] != NEVER:
         ledger.ended[slot] = now - ledger.begun[slot]
-        _tell_ended(ledger, slot, "cancelled", reason=ledger.run.cause)
+        _tell_ended(ledger, slot, "cancelled", reason=cause)
 
 
 def rode_along(ledger: Ledger, slot: int, output: StageOutput[object]) -> None:
@@ -74,6 +76,21 @@ def ended_otherwise(ledger: Ledger, slot: int, result: object) -> StageError | N
         if ledger.states[skipped] is _SKIP:
             _tell_skipped(ledger, skipped)
     return failure
+
+
+def not_chosen(ledger: Ledger, slot: int, plans: Sequence[Plan], reason: str) -> None:
+    """Skips the stages of the cases that a route did not choose."""
+    ledger.chosen = {**(ledger.chosen or {}), slot: reason}
+    if ledger.begun[slot] != NEVER:  # else it is replayed, and was told then
+        items = (*ledger.items, slot) if ledger.each else ledger.items
+        for plan in plans:
+            _tell_inside_skipped(ledger, plan, items, reason)
+
+
+def _tell_inside_skipped(ledger: Ledger, plan: Plan, items: tuple[int, ...], reason: str) -> None:
+    for name, kind in stages_inside(plan, items):
+        if ledger.run.teller is not None:
+            ledger.run.teller.ended(name, kind, ("skipped", 0, 0.0), reason=reason)
 
 
 def _left_out(ledger: Ledger, slot: int, output: StageOutput[object]) -> None:
@@ -113,6 +130,5 @@ def _tell_skipped(ledger: Ledger, slot: int) -> None:
     if kind is not None:
         teller.ended(ledger.name(slot), kind, ("skipped", 0, 0.0), reason=reason)
     elif not any(at == slot for at, _ in ledger.children):
-        for inner in () if ledger.each else ledger.plan.inner.get(slot, ()):
-            for name, kind_inside in stages_inside(inner, ledger.items):
-                teller.ended(name, kind_inside, ("skipped", 0, 0.0), reason=reason)
+        for plan in () if ledger.each else ledger.plan.inner.get(slot, ()):
+            _tell_inside_skipped(ledger, plan, ledger.items, reason)

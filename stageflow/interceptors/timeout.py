@@ -67,6 +67,7 @@ class TimeoutInterceptor(BaseInterceptor[StageTimeoutError]):
 
 def _timed_out(inputs: StageInputs[_A], seconds: float, cause: Exception | None) -> StageTimeoutError:
     stage = inputs.context.stage
-    error = StageTimeoutError(f'Stage "{stage}" took longer than {seconds:g} s', seconds=seconds)
+    called = f'Stage "{stage}"' if stage else "A stage that was called outside of a run"
+    error = StageTimeoutError(f"{called} took longer than {seconds:g} s", seconds=seconds)
     error.__cause__ = None if isinstance(cause, TimeoutError) else cause
     return error

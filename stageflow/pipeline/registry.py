@@ -40,9 +40,12 @@ class PipelineRegistry:
 
         Raises:
             ValueError: the name is blank, or another has it.
+            TypeError: what is registered is neither a pipeline nor can be called.
         """
         if not name.strip():
             raise ValueError(f"A pipeline needs a name to be found by; it was given {name!r}.")
+        if not (isinstance(pipeline, Stage) or callable(pipeline)):
+            raise TypeError(f'"{name}" is to be a pipeline or a function that makes one; it is {pipeline!r}.')
         if name in self._entries and not replace:
             raise ValueError(f'A pipeline is registered as "{name}" already. Give replace=True to replace it.')
         self._entries[name] = pipeline

@@ -40,7 +40,7 @@ async def execute(run: Run, value: object, store: RunStore | None) -> Outcome:
             run.teller.tell("pipeline.started", pipeline=run.pipeline)
         result = await pool.drive()
     except asyncio.CancelledError:
-        cancelled = Cancelled(run.reason or run.cause or "the run was cancelled", _report(pool.ledger))
+        cancelled = Cancelled(run.reason or "the run was cancelled", _report(pool.ledger))
         with contextlib.suppress(asyncio.CancelledError):  # the first is raised below
             await _to_its_end(lambda: _cancelled(run, cancelled, store))
         raise
@@ -158,7 +158,7 @@ def _outcome(ledger: Ledger, result: Given) -> Outcome:
         return Completed(output.data, report)
     if output.status is StageStatus.SKIP:
         return Skipped(output.reason, report)
-    return Cancelled(run.cause or "the run was cancelled", report)
+    return Cancelled(ledger.stopped_by() or "the run was cancelled", report)
 
 
 def _failures(ledger: Ledger) -> list[StageError]:

@@ -5,6 +5,7 @@ import itertools
 import math
 import selectors
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Never, TypeVar
@@ -552,6 +553,33 @@ async def test_the_driver_yields_to_the_loop_at_least_every_five_milliseconds(
     outcome = await breaths.during(shape(breaths).run("x", context=PipelineContext(timer=clock.timer())))
     assert isinstance(outcome, Completed)
     assert breaths.most <= 3  # 6 ms: the first stage that ends later than 5 ms is the last before the loop's turn
+
+
+@pytest.mark.parametrize("by", ["a deadline", "a handle", "the awaiting task"])
+async def test_no_stage_starts_after_the_end_that_fell_into_a_long_one(by: str) -> None:
+    ran: list[str] = []
+
+    def long(name: str) -> AnyStage:
+        @stage(name=name)
+        async def working(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+            ran.append(name)
+            time.sleep(0.03)  # noqa: ASYNC251  (it is to hold the loop up)
+            return ok(None)
+
+        return working
+
+    pipeline, loop = long("first") | long("second"), asyncio.get_running_loop()
+    if by == "the awaiting task":
+        task = asyncio.ensure_future(pipeline.run("x"))
+        loop.call_later(0.01, task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        handle = Runner(deadline=0.01 if by == "a deadline" else None).start(pipeline, "x")
+        if by == "a handle":
+            loop.call_later(0.01, handle.cancel, "enough")
+        assert isinstance(await handle, Cancelled)
+    assert ran == ["first"]
 
 
 async def test_neighbours_are_heard_while_no_stage_suspends() -> None:

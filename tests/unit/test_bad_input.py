@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import copy
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
@@ -766,6 +767,22 @@ async def selector_that_gives_no_case():
         return "wide"
 
     return await route(lying).case("shallow", some("a")).case("deep", some("b")).exhaustive().run("a")
+
+
+@case(where='"fetch"', fix="by its name")
+async def looking_into_a_copy_by_a_handle_that_could_mean_either():
+    outcome = await fetch.settled().run("a")
+    return copy.deepcopy(outcome).report.outputs[fetch]
+
+
+@case(where='"fetch"', fix="take @lift away")
+def lift_of_a_stage():
+    return lift(fetch)
+
+
+@case(where='"report"', fix="a function that makes one")
+def registered_thing_that_is_no_pipeline():
+    PipelineRegistry().register("report", 3)  # type: ignore[arg-type]
 
 
 @case(where='"fetch"', fix="for each loop")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import gc
 import pickle
+import weakref
 from contextlib import suppress
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
@@ -29,6 +32,7 @@ from stageflow import (
     StageOutputs,
     StageResult,
     StageStatus,
+    TimeoutInterceptor,
     cancel,
     fail,
     lift,
@@ -236,3 +240,66 @@ async def test_an_outcome_holds_every_failure_in_graph_order() -> None:
     assert isinstance(outcome, Failed)
     assert outcome.errors == (StageError("no", retryable=True), StageError("late"))
     assert outcome.error is outcome.errors[0]
+
+
+@lift
+def ten(_: int) -> int:
+    return 10
+
+
+@lift
+def twenty(_: int) -> int:
+    return 20
+
+
+async def test_a_copy_finds_by_handle_what_was_found_before_whatever_the_stages_are_called() -> None:
+    swapped = await Pipeline.of(int).with_stage("twenty", ten).with_stage("ten", twenty).run(1)
+    for outcome in (swapped, pickle.loads(pickle.dumps(swapped)), copy.deepcopy(swapped)):
+        assert isinstance(outcome, Completed)
+        assert (outcome.value[ten], outcome.value[twenty]) == (10, 20)
+        assert (outcome.value["ten"], outcome.value["twenty"]) == (20, 10)
+    named = ten.settled().named("inner")
+    nested = await (named | lift(str)).run(1)
+    assert pickle.loads(pickle.dumps(nested)).report.outputs[named] == nested.report.outputs[named]
+
+
+async def test_a_copy_finds_nothing_by_a_handle_that_could_mean_either() -> None:
+    outcome = await (ten.settled() | lift(str)).run(1)
+    assert outcome.report.outputs[ten] == 10
+    with pytest.raises(KeyError, match="another handle of that name gave something else"):
+        pickle.loads(pickle.dumps(outcome)).report.outputs[ten]
+
+
+class Thing:
+    """What can be seen to be gone."""
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda one: one.each(),
+        lambda one: (one | lift(lambda thing: thing, name="same")).each(),
+        lambda one: (one | lift(lambda thing: thing, name="same")).settled(),
+        lambda one: (one | lift(lambda thing: thing, name="same")).using(TimeoutInterceptor(60)),
+    ],
+    ids=["each", "each of several", "settled", "using"],
+)
+async def test_what_stages_gave_goes_with_the_outcome_and_waits_for_no_collection(around) -> None:
+    made: list[weakref.ref[Thing]] = []
+
+    @lift
+    def make(_: object) -> Thing:
+        thing = Thing()
+        made.append(weakref.ref(thing))
+        return thing
+
+    gc.disable()
+    try:
+        outcome = await around(make).run([1])
+        assert [one() is None for one in made] == [False]
+        del outcome
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [one() is None for one in made] == [True]
+    finally:
+        gc.enable()

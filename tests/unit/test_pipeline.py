@@ -435,3 +435,22 @@ def test_a_composite_500_deep_builds() -> None:
     for number in range(500):
         deep = (deep | identity(int)).named(f"level{number}")
     assert len(deep.build().unwrap()) == 1
+
+
+async def test_of_two_stand_ins_for_one_stage_the_last_said_counts() -> None:
+    @lift
+    def fetch(value: int) -> int:
+        return 1
+
+    @lift
+    def stub(value: int) -> int:
+        return 2
+
+    @lift
+    def other(value: int) -> int:
+        return 3
+
+    stubbed = (fetch | lift(str)).replacing(fetch).by(stub)
+    outcome = await stubbed.replacing(fetch).by(other).run(0)
+    assert isinstance(outcome, Completed)
+    assert outcome.value == "3"
