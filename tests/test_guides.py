@@ -8,7 +8,7 @@ a block that is                          is
 ``python title="app.py, wrong"``         what must be refused, after what stands above it
 ``text``                                 what the block above it prints
 ``text title="mypy --strict app.py"``    what mypy says of the wrong block above it, word for word
-``python title="..., not run here"``     code that needs another library, or a cluster
+``python title="name==1.2"``             a program that needs another library: `.ci/elsewhere.py` runs and checks it
 =======================================  ==========================================================================
 """
 
@@ -36,8 +36,8 @@ PAGES = {path.relative_to(DOCS).with_suffix("").as_posix(): blocks_of(path) for 
 PROGRAMS = [page for page, blocks in PAGES.items() if any(block.info == "python" for block in blocks)]
 FILE = re.compile(r'^python (?:title=")?(?P<name>\w+\.py)"?$')
 WRONG, MYPY_SAYS = 'python title="app.py, wrong"', 'text title="mypy --strict app.py"'
-OTHERS = re.compile(r"^(sh|console|toml|ini|mermaid|json|text title=.*|python title=.*not run here\")$")
-NOT_ALL_RUN = {"migration/pydantic-graph", "migration/stageflow-core", "guides/scaling-out"}
+OTHERS = re.compile(r"^(sh|console|toml|ini|mermaid|json|text title=.*)$")
+ELSEWHERE = re.compile(r'^python title="[\w.-]+==.*"$')
 MARK = "-- the next block --"
 LENIENT = "# pyright: reportUnusedExpression=false, reportUnusedImport=false, reportUnnecessaryComparison=false"
 STRICT = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT)], "reportImplicitOverride": "error"}
@@ -122,9 +122,10 @@ def refused_by_pyright(folder: Path) -> dict[str, list[str]]:
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
     for page, blocks in PAGES.items():
         for block in blocks:
-            known = block.info in {"python", "text", WRONG} or FILE.match(block.info) or OTHERS.match(block.info)
-            assert known, f"{page}.md:{block.line}: {block.info!r}"
-            assert "not run" not in block.info or page in NOT_ALL_RUN, f"{page}.md:{block.line}"
+            own = block.info in {"python", "text", WRONG} or FILE.match(block.info)
+            assert own or OTHERS.match(block.info) or ELSEWHERE.match(block.info), (
+                f"{page}.md:{block.line}: {block.info!r}"
+            )
 
 
 def test_no_two_pages_show_a_file_of_one_name() -> None:
@@ -169,8 +170,8 @@ def test_a_file_beside_a_program_prints_what_stands_below_it(page: str, name: st
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_output_stands_right_below_what_printed_it(page: str) -> None:
-    blocks = PAGES[page]
-    below = [text_below(block, blocks) for block in blocks if block.info == "python" or FILE.match(block.info)]
+    blocks, prints = PAGES[page], (re.compile("python$"), FILE, ELSEWHERE)
+    below = [text_below(block, blocks) for block in blocks if any(kind.match(block.info) for kind in prints)]
     assert [block.line for block in blocks if block.info == "text" and block.body not in below] == []
 
 
