@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import final
+from typing import Protocol, cast, final
 
 from typing_extensions import override
 
 from stageflow.core.stage import StageKind
+from stageflow.graph.above import given
 
 
 class ClusterKind(StrEnum):
@@ -110,6 +112,14 @@ class DiagramCluster:
     parent: str = ""
 
 
+class _Bundling(Protocol):
+    """What shows diagrams: a module of `stageflow.views`."""
+
+    def bundle(self, diagram: Diagram, /) -> Mapping[str, str]:
+        """What a notebook is shown of a diagram, by MIME type."""
+        ...
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Diagram:
@@ -130,3 +140,7 @@ class Diagram:
     nodes: tuple[DiagramNode, ...]
     edges: tuple[DiagramEdge, ...]
     clusters: tuple[DiagramCluster, ...] = ()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:  # noqa: ARG002  (a notebook gives them)
+        """What a notebook shows: Mermaid where it draws it, else a tree."""
+        return cast("_Bundling", given("drawing")).bundle(self)

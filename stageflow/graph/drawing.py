@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 
 from stageflow.core.stage import Shape
@@ -18,10 +17,6 @@ class Drawing(Protocol):
 
     def described(self, shape: Shape, atlas: Atlas, /) -> Diagram:
         """The diagram of a graph."""
-        ...
-
-    def bundle(self, diagram: Diagram, /) -> Mapping[str, str]:
-        """What a notebook is shown of a diagram, by MIME type."""
         ...
 
 

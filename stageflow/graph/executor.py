@@ -62,9 +62,9 @@ class UnifiedStageGraph(Generic[_I, _O, _E]):
         """What the graph looks like, as data: `stageflow.views` draws it."""
         return drawing().described(self._shape, self._atlas)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:  # noqa: ARG002  (a notebook gives them)
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:
         """The diagram, in a notebook."""
-        return drawing().bundle(self.diagram())
+        return self.diagram()._repr_mimebundle_(include, exclude)  # pyright: ignore[reportPrivateUsage]  (a notebook's protocol)
 
     def __len__(self) -> int:
         return len(self._atlas.root.names)

@@ -19,7 +19,6 @@ from stageflow.core.output import StageOutput, ok, skip
 from stageflow.core.output import cancel as cancelled
 from stageflow.core.stage import Shape, StageHandle, StageKind, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
-from stageflow.graph.drawing import drawing
 from stageflow.graph.executor import UnifiedStageGraph, built, driver, graph_of
 from stageflow.graph.leaf import leaf, lifted_leaf
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, PipelineResult
@@ -207,12 +206,12 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
         """
         return self._built().diagram()
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:  # noqa: ARG002  (a notebook gives them)
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:
         """The diagram, in a notebook; what does not build is shown as its text."""
         graph = built(self._shape)
         if isinstance(graph, Failure):
             return {"text/plain": f"{self!r} does not build: {graph.failure()}"}
-        return drawing().bundle(self.diagram())
+        return self.diagram()._repr_mimebundle_(include, exclude)  # pyright: ignore[reportPrivateUsage]  (a notebook's protocol)
 
     def _built(self) -> UnifiedStageGraph[Never, object, StageError]:
         if self._graph is None:

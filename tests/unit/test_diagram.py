@@ -358,7 +358,7 @@ def test_a_type_is_shown_as_it_is_written(of: object, name: str) -> None:
 def test_a_notebook_is_shown_mermaid_and_a_tree() -> None:
     diagram = stats.diagram()
     expected = {"text/plain": to_tree(diagram), "text/vnd.mermaid": to_mermaid(diagram)}
-    for shown in (stats, stats.build().unwrap()):
+    for shown in (stats, stats.build().unwrap(), diagram):
         assert shown._repr_mimebundle_() == expected
 
 
