@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol, cast
@@ -80,6 +79,9 @@ class Sealed(Replaying):
         for slot in range(len(self.states)):
             if self.states[slot] is None and not self._waiting[slot] and slot not in self._spoiled:
                 self._seal(slot)
+        failed = next((slot for slot, state in enumerate(self.states) if state is StageStatus.FAIL), None)
+        if failed is not None:  # what was cut off beside it
+            self._ledger.stop(self._ledger.why(failed))
         self.close()
         return ()
 
@@ -125,16 +127,13 @@ def _rebuilt(ledger: Ledger, slot: int) -> Given | None:
     if not ledger.each and slot not in ledger.plan.cores:  # a tuple of branches
         return Success(StageOutput.ok(value))
     call = within(ledger.plan) if ledger.each else ledger.core(slot)
-    coroutine = call(RunInputs(value, ledger, slot)).__await__()
     try:
-        waits_for = next(coroutine)
+        next(call(RunInputs(value, ledger, slot)).__await__())
     except StopIteration as stop:
         return cast("Given", stop.value)
     except Exception:  # noqa: BLE001  (a value that it cannot go through: then nothing inside it ran)
         return None
-    if isinstance(waits_for, asyncio.Future):  # nested so deep that it has a stack of its own: its insides stay out
-        cast("asyncio.Future[object]", waits_for).cancel()
-    return None
+    raise AssertionError("Nothing inside is given out, so there is nothing to wait for.")
 
 
 def _kept(ledger: Ledger, slot: int, result: Given) -> StageStatus:

@@ -137,6 +137,7 @@ PIPELINES: dict[str, tuple[Callable[[], Stage], object]] = {
     "settled failure": (lambda: fetch.settled() | last, "nowhere"),
     "settled value": (lambda: fetch.settled() | last, "home"),
     "recovered": (lambda: fetch.recover(rescued) | words | last, "nowhere"),
+    "cut off beside what was recovered": (lambda: fetch.each(limit=1).recover(none) | last, ["nowhere", "home"]),
     "not recovered": (lambda: fetch.recover(rescued) | words | last, "home"),
     "recovered pipeline": (lambda: (fetch | words).recover(counted) | last, "nowhere"),
     "recovered in the middle": (
