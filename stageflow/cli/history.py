@@ -18,6 +18,7 @@ from stageflow.graph.executor import AnyGraph
 from stageflow.journal import StageRecord
 from stageflow.ports import RunRecord
 from stageflow.views.progress.picture import duration
+from stageflow.views.words import printable
 
 _T = TypeVar("_T")
 
@@ -63,7 +64,7 @@ def show_run(where: str, given: str, *, json: bool) -> ExitCode:
     print(f"{run.run_id}  {run.metadata.get('pipeline', '')}  {run.status}  {when(run.created_at)}  {_lasted(run)}")
     for name in ("error", "reason"):
         if run.metadata.get(name):
-            print(f"{name}: {run.metadata[name]}")
+            print(f"{name}: {printable(str(run.metadata[name]))}")
     rows = [
         (record.path, record.status, str(record.attempt), duration(record.duration_ms / 1000), _why(record))
         for record in records

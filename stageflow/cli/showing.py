@@ -34,7 +34,8 @@ _STYLES = {
 
 def tell(text: str) -> None:
     """Writes to standard error, which is for people also where standard output is for scripts."""
-    print(f"stageflow: {text}", file=sys.stderr, flush=True)
+    lines = "\n".join(printable(line) for line in text.split("\n"))  # what an error says may hold codes of a terminal
+    print(f"stageflow: {lines}", file=sys.stderr, flush=True)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -49,6 +49,10 @@ MODULES = {
             return Failure(SoldOut("there is none left", item="tea"))
 
         @lift
+        def coloured(number: int) -> Result[int, SoldOut]:
+            return Failure(SoldOut("none \\x1b[31mleft"))
+
+        @lift
         def broken(number: int) -> int:
             return number // 0
 
@@ -185,6 +189,7 @@ def test_branches_and_entries_of_a_registry_are_pipelines_too(folder: Path) -> N
     ("words", "code", "says"),
     [
         (("app:sold_out",), ExitCode.FAILED, "failed: SoldOut: there is none left"),
+        (("app:coloured",), ExitCode.FAILED, r"failed: SoldOut: none \x1b[31mleft"),  # no code reaches the terminal
         (("app:broken",), ExitCode.DEFECT, 'Stage "broken" raised ZeroDivisionError'),
         (("app:nothing",), ExitCode.SKIPPED, "was skipped: nothing: there is nothing to do"),
         (("app:stopping",), ExitCode.CANCELLED, "was cancelled: stopping: enough"),
@@ -215,6 +220,11 @@ def test_how_a_run_ended_is_its_exit_code(folder: Path, words: tuple[str, ...], 
             "takes Order, which the input does not fit: Expected `int`, got `str` - at `$.id`",
         ),
         (("run", "app:counted", "-i", '{"id": 1}'), ExitCode.USAGE, "names"),
+        (
+            ("run", "app:counted", "-i", '{"id": 1, "names": [], "nmaes": ["a"]}'),
+            ExitCode.USAGE,
+            "$ has the field 'nmaes', and Order has id, names.",
+        ),
         (("run", "app:waiting", "-i", "hello"), ExitCode.USAGE, "A text is JSON in quotes: --input '\"hello\"'."),
         (("run", "app:doubled", "-i", "{"), ExitCode.USAGE, "the input is no JSON"),
         (("run", "app:doubled", "-i", "@none.json"), ExitCode.USAGE, "cannot be read from none.json: No such file"),
