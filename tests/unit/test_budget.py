@@ -13,7 +13,7 @@ import stageflow
 
 ROOT = Path(stageflow.__file__).parent
 BUDGET = 2_500
-REACHED = 6_697  # where it stands while the budget is not met (see KNOWN_GAPS): it may only shrink
+REACHED = 6_371  # where it stands while the budget is not met (see KNOWN_GAPS): it may only shrink
 OUTSIDE = {
     "testing",
     "observability",
@@ -26,6 +26,7 @@ OUTSIDE = {
     "views",
     "cli",
 }  # extras, which the core never imports
+OTEL = {"interceptors/metrics.py", "interceptors/tracing.py", "interceptors/_spans.py"}  # and of the extra `otel`
 DOORS = {"graph/plain.py"}  # compatibility, one file each
 BARE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
@@ -52,7 +53,7 @@ def code_lines(source: str) -> int:
 def core() -> dict[str, int]:
     """The lines of every file of the core."""
     paths = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py"))}
-    kept = {name: path for name, path in paths.items() if name.split("/")[0] not in OUTSIDE and name not in DOORS}
+    kept = {name: path for name, path in paths.items() if name.split("/")[0] not in OUTSIDE and name not in OTEL | DOORS}
     return {name: code_lines(path.read_text(encoding="utf-8")) for name, path in kept.items()}
 
 
