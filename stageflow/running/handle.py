@@ -13,6 +13,7 @@ from stageflow.core.output import StageEvent
 from stageflow.errors import StageError
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.run import Run
+from stageflow.observability.logging import log_ids
 from stageflow.ports import EventSink
 
 _O = TypeVar("_O", covariant=True, default=object)
@@ -21,7 +22,11 @@ _E = TypeVar("_E", covariant=True, bound=StageError, default=StageError)
 
 @final
 class RunHandle(Generic[_O, _E]):
-    """A run that was started. Await it for its outcome; cancelling whoever awaits it cancels the run."""
+    """A run that was started. Await it for its outcome; cancelling whoever awaits it cancels the run.
+
+    Raises:
+        RuntimeError: it is awaited by a stage of the run, or by a sink that the run tells, and has not ended.
+    """
 
     __slots__ = ("_run", "_task", "_watch")
 
@@ -56,6 +61,8 @@ class RunHandle(Generic[_O, _E]):
         return stream
 
     def __await__(self) -> Generator[object, None, PipelineResult[_O, _E]]:
+        if not self.done and log_ids.get().get("run_id") == str(self.run_id):
+            raise RuntimeError("A part of the run waits for the end of the run, and neither ends. Await it outside.")
         outcome = yield from self._task.__await__()
         return cast("PipelineResult[_O, _E]", outcome)
 

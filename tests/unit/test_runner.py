@@ -254,6 +254,28 @@ async def test_a_handle_is_awaited_for_the_outcome_as_often_as_one_likes() -> No
     assert (handle.done, repr(handle)) == (True, f"<RunHandle {RUN} done>")
 
 
+async def test_a_stage_that_waits_for_the_end_of_its_own_run_is_told_instead_of_waiting_for_ever() -> None:
+    handles: list[RunHandle[object]] = []
+
+    @lift
+    async def waits(value: int) -> int:
+        await handles[0]
+        return value
+
+    @lift
+    async def waits_for_another(value: int) -> int:
+        handle = Runner().start(length, "abc")
+        outcome = await handle
+        assert isinstance(outcome, Completed)
+        return value + outcome.value
+
+    handles.append(Runner().start(waits, 1))
+    outcome = await asyncio.wait_for(handles[0], 5)
+    assert isinstance(outcome, Failed)
+    assert "waits for the end of the run" in str(outcome.error)
+    assert (await Runner().start(waits_for_another, 1)).value == 4
+
+
 @pytest.mark.parametrize("reason", ["enough", ""])
 async def test_a_handle_cancels_its_run(reason) -> None:
     gate = Gate()
