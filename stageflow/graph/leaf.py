@@ -18,6 +18,7 @@ from stageflow.context.ports import AnyPortKey
 from stageflow.core.output import ok
 from stageflow.core.stage import Shape, StageHandle, StageKind
 from stageflow.errors import StageError, StageExecutionError
+from stageflow.graph import problems as say
 from stageflow.graph.once import only_once
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.stepping import outlasting
@@ -69,13 +70,15 @@ def lifted_leaf(
     """The stage that a plain function of a value is.
 
     Raises:
-        TypeError: it cannot be called with one value.
+        TypeError: it cannot be called with one value, or is a generator.
     """
     called = _named(function) if name is None else name
     if isinstance(function, StageHandle):
         raise TypeError(f'"{function.name}" is a stage already: take @lift away. It runs and composes as it is.')
     if not callable(function):
         raise TypeError(f'@lift makes a stage of a function of one value, and "{called}" is none: it is {function!r}.')
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(say.lifted_generator(called))
     if not _takes_one(function):
         raise TypeError(
             f'@lift needs a function of one value, and "{called}" takes {_signature(function)}. '

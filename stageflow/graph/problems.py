@@ -167,3 +167,28 @@ def unknown_cases(label: str, gives: str | None) -> str:
         f"{label} is to be exhaustive, but its selector {why}. "
         "Annotate it with a Literal, an Enum or bool, or end the route with .otherwise(stage)."
     )
+
+
+def no_interceptor(given: object) -> str:
+    return f".using needs an interceptor, such as TimeoutInterceptor(2.0), and was given {given!r}."
+
+
+def async_condition(predicate: object) -> str:
+    name = getattr(predicate, "__name__", repr(predicate))
+    return (
+        f'.when needs a plain function that gives a bool, and "{name}" is async, so that it would always hold. '
+        "Take async away, or return skip(...) in the stage."
+    )
+
+
+def handler_not_async(handler: object, gave: object) -> str:
+    name = getattr(handler, "__name__", repr(handler))
+    return f'.recover needs an async function, and "{name}" gave {gave!r}. Write async def.'
+
+
+def no_stage_to_compose(given: object) -> str:
+    return f"{given!r} is no stage. Decorate a function with @lift, or with @stage where it takes StageInputs."
+
+
+def lifted_generator(name: str) -> str:
+    return f'@lift needs a function that returns its value, and "{name}" yields. Return a tuple or a list.'

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from inspect import iscoroutinefunction
+from typing import Protocol, TypeAlias
 
 from returns.result import Failure, Success
 from typing_extensions import override
@@ -20,13 +21,13 @@ from stageflow.context.inputs import StageInputs
 from stageflow.core.output import StageOutput, ok, skip
 from stageflow.core.stage import Shape, StageStatus
 from stageflow.errors import StageError
+from stageflow.graph import problems as say
 from stageflow.graph.errors import defect, no_result
 from stageflow.graph.inputs import of_run
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.stepping import DEEP, in_own_task
 
 
-@runtime_checkable
 class Wraps(Protocol):
     """An interceptor, as the graph knows it."""
 
@@ -41,12 +42,20 @@ class Using:
 
     interceptor: Wraps
 
+    def __post_init__(self) -> None:
+        if isinstance(self.interceptor, type) or not hasattr(self.interceptor, "wrap"):
+            raise TypeError(say.no_interceptor(self.interceptor))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class When:
     """Skipped where the predicate is false."""
 
     predicate: Callable[[StageInputs[object]], bool]
+
+    def __post_init__(self) -> None:
+        if iscoroutinefunction(self.predicate):
+            raise TypeError(say.async_condition(self.predicate))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,6 +207,11 @@ def _recovering(call: Call, handler: Callable[[StageError], Awaitable[Given]]) -
         if isinstance(result, Success):
             return result
         error, run = result.failure(), of_run(inputs).ledger.run
-        return result if error in run.foreign or error in run.defects else await handler(error)
+        if error in run.foreign or error in run.defects:
+            return result
+        handling = handler(error)
+        if not hasattr(type(handling), "__await__"):
+            raise TypeError(say.handler_not_async(handler, handling))
+        return await handling
 
     return run_recovering

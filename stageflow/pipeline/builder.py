@@ -19,6 +19,7 @@ from stageflow.core.output import StageOutput, ok, skip
 from stageflow.core.output import cancel as cancelled
 from stageflow.core.stage import Shape, StageHandle, StageKind, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
+from stageflow.graph import problems as say
 from stageflow.graph.executor import UnifiedStageGraph, built, driver, graph_of
 from stageflow.graph.leaf import leaf, lifted_leaf
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, PipelineResult
@@ -120,10 +121,7 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
     ) -> Pipeline[_A, tuple[Unpack[_Ts]], _E1 | _E2]: ...
     def __or__(self, other: object, /) -> object:
         """This, then the other, on what this gives."""
-        shape = _shape_of(other)
-        if shape is None:
-            return NotImplemented
-        return Pipeline(Then(self._shape, shape))
+        return Pipeline(Then(self._shape, _shape_of(other)))
 
     @overload
     def __and__(self: Stage[_A, _B, _E1], other: Stage[_A, _C, _E2], /) -> Parallel[_A, _B, _C, _E1 | _E2]: ...
@@ -133,10 +131,7 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
     ) -> Parallel[_A, _B, Unpack[_Ts], _E1 | _E2]: ...
     def __and__(self, other: object, /) -> object:
         """This and the other, on the same input, at the same time."""
-        shape = _shape_of(other)
-        if shape is None:
-            return NotImplemented
-        branches: Parallel[object, object, object, StageError] = Parallel(Both(self._shape, shape))
+        branches: Parallel[object, object, object, StageError] = Parallel(Both(self._shape, _shape_of(other)))
         return branches
 
     def named(self, name: str) -> Self:
@@ -384,11 +379,11 @@ class Parallel(Generic[_A, Unpack[_Ts], _E1]):
 
     def __and__(self, other: Stage[_A, _D, _E2], /) -> Parallel[_A, Unpack[_Ts], _D, _E1 | _E2]:
         """These branches and one more."""
-        return Parallel(Both(self._shape, other.shape))
+        return Parallel(Both(self._shape, _shape_of(other)))
 
     def __or__(self, other: Stage[tuple[Unpack[_Ts]], _C, _E2], /) -> Pipeline[_A, _C, _E1 | _E2]:
         """These branches, then a stage on the tuple of what they give."""
-        return Pipeline(Then(self._shape, other.shape))
+        return Pipeline(Then(self._shape, _shape_of(other)))
 
     def together(self) -> Pipeline[_A, tuple[Unpack[_Ts]], _E1]:
         """The branches as one stage, which gives the tuple of what they give."""
@@ -462,12 +457,12 @@ class Route(Generic[_A, _K, _O, _E]):
         return Pipeline(Routed(self._selector, self._cases, None))
 
 
-def _shape_of(other: object) -> Shape | None:
+def _shape_of(other: object) -> Shape:
     if isinstance(other, StageHandle):
         return cast("StageHandle[object]", other).shape
     if isinstance(other, Parallel):
         return cast("Parallel[object, Unpack[tuple[object, ...]], StageError]", other).shape
-    return None
+    raise TypeError(say.no_stage_to_compose(other))
 
 
 def _direct(shape: Shape) -> Call | None:

@@ -19,7 +19,7 @@ from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.places import Places
 from stageflow.graph.run import Run
 from stageflow.graph.telling import Teller
-from stageflow.graph.wrapping import Wraps
+from stageflow.graph.wrapping import Using, Wraps
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.observability.logging import bind_run, log_ids
 from stageflow.pipeline.builder import Interceptor, Stage
@@ -111,7 +111,7 @@ class Runner(Generic[_X]):
     def using(self: Runner[_E1], interceptor: Interceptor[_E2], /) -> Runner[_E1 | _E2]:
         """The same runner, with every stage wrapped in one more interceptor: the last is the outermost."""
         made: Runner[_E1 | _E2] = object.__new__(Runner)
-        interceptors = (*self._settings.interceptors, cast("Wraps", interceptor))
+        interceptors = (*self._settings.interceptors, Using(cast("Wraps", interceptor)).interceptor)
         made._settings = replace(self._settings, interceptors=interceptors)
         made._under_way = UnderWay()
         return made

@@ -9,7 +9,7 @@ import ast
 import asyncio
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -387,6 +387,65 @@ def stage_of_what_is_no_function():
         pass
 
     stage(Settings())
+
+
+@case(where='"waits"', fix="Await it outside")
+async def stage_that_awaits_its_own_run():
+    handles: list[Awaitable[object]] = []
+
+    @lift
+    async def waits(value: int):
+        return await handles[0]
+
+    handles.append(Runner().start(waits, 1))
+    return await handles[0]
+
+
+@case(where='"numbers"', fix="Return a tuple or a list")
+def lift_of_a_generator():
+    @lift
+    def numbers(most: int):
+        yield from range(most)
+
+
+@case(where="built-in function len", fix="@lift")
+def composing_a_function():
+    return lift(str) | len
+
+
+@case(where="3", fix="Decorate a function")
+def composing_what_is_no_stage():
+    return (lift(str) & lift(repr)) | 3
+
+
+@case(where='"is_open"', fix="Take async away")
+def condition_that_is_async():
+    async def is_open(inputs):
+        return True
+
+    return lift(str).when(is_open)
+
+
+@case(where="TimeoutInterceptor'>", fix="TimeoutInterceptor(2.0)")
+def using_the_class_of_an_interceptor():
+    return lift(str).using(TimeoutInterceptor)
+
+
+@case(where="None", fix="TimeoutInterceptor(2.0)")
+def runner_using_no_interceptor():
+    return Runner().using(None)
+
+
+@case(where='"handled"', fix="Write async def")
+async def recovering_by_what_is_not_async():
+    @lift
+    def broken(value: int):
+        return Failure(StageError("no"))
+
+    def handled(error):
+        return ok(1)
+
+    return await broken.recover(handled).run(1)
 
 
 @case(where='"add"', fix="Take a tuple or a dataclass")
