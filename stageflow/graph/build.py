@@ -177,8 +177,7 @@ def _swapped(tables: Tables, visit: Visit) -> Visiting:
 def _composite(tables: Tables, visit: Visit) -> Visiting:
     """A pipeline under a name of its own: the names inside it are dotted, in a naming scope of their own."""
     rename = visit.naming.rename or ""
-    if not rename.strip():
-        tables.problem(say.blank_name(rename))
+    tables.check_name(rename)
     name = visit.naming.full(rename)
     inside = Naming(prefix=f"{name}.", scope=tables.scope(visit.naming.scope, name))
     source = yield visit._replace(naming=inside)

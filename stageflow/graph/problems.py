@@ -20,6 +20,10 @@ def blank_name(shape: str) -> str:
     return f'A stage has the blank name {shape!r}. Give it a name to be found by: .named("fetch").'
 
 
+def name_of_an_item(name: str) -> str:
+    return f'"{name}" is what an item of an .each is called. Take the number in brackets out of the name.'
+
+
 def duplicate_name(name: str) -> str:
     return f'Two stages are called "{name}". Give one of them another name: .named("{name}_2").'
 

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from returns.result import Result
-from typing_extensions import Never, override
+from typing_extensions import override
 
-from stageflow.context.inputs import StageFunction, StageInputs
+from stageflow.context.inputs import StageInputs
 from stageflow.context.ports import AnyPortKey
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import Part, Shape, StageKind
 from stageflow.errors import StageError
 from stageflow.placement import Placement
 
-AnyStageFunction: TypeAlias = StageFunction[Never, object, StageError]
 Given: TypeAlias = Result[StageOutput[object], StageError]
 Call: TypeAlias = Callable[[StageInputs[object]], Awaitable[Given]]
 

@@ -38,7 +38,6 @@ class Visit(NamedTuple):
 
 
 Visiting: TypeAlias = Generator[Visit, "Source | None", "Source | None"]
-Flowing: TypeAlias = Generator[Visit, "Source | None", Source]
 NO_SWAPS: Swaps = MappingProxyType({})
 
 
@@ -53,8 +52,7 @@ def lay_function(
     """Lays out one function of the application: in wrappers that hide nothing the body, in a call that hides it."""
     naming, level = visit.naming, visit.level
     own = leaf.name if naming.rename is None else naming.rename
-    if not own.strip():
-        tables.problem(say.blank_name(own))
+    tables.check_name(own)
     kind, full = naming.kind or leaf.kind, naming.full(own)
     slot = level.add(full, kind, call or body.call, visit.source, naming.scope, outer, body)
     place = Place(level.number, slot, naming.scope)

@@ -401,6 +401,16 @@ async def stage_that_awaits_its_own_run():
     return await handles[0]
 
 
+@case(where='"fetch[0]"', fix="Take the number in brackets out")
+def name_of_an_item():
+    return (lift(str, name="fetch").each() | lift(str, name="fetch[0]")).run([1])
+
+
+@case(where="built-in function len", fix="@lift")
+def case_of_a_function():
+    return route(lift(str)).case("a", len)
+
+
 @case(where='"numbers"', fix="Return a tuple or a list")
 def lift_of_a_generator():
     @lift
