@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,11 @@ from tests.drawn import DotGraph, MermaidParser, read_dot
 from tests.services import INSTALL, PostgresServer
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_sessionstart() -> None:
+    """Hears Ctrl-C, which a shell has whatever it runs in the background ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -77,7 +77,7 @@ class Sealed(Replaying):
     @override
     def start(self) -> Sequence[int]:
         for slot in range(len(self.states)):
-            if self.states[slot] is None and not self._waiting[slot] and slot not in self._spoiled:
+            if self.states[slot] is None and not self._waiting[slot] and slot not in self.spoiled:
                 self._seal(slot)
         failed = next((slot for slot, state in enumerate(self.states) if state is StageStatus.FAIL), None)
         if failed is not None:  # what was cut off beside it

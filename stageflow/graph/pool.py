@@ -91,7 +91,7 @@ class Pool:
         self._desk = (  # what a worker needs at hand for every stage
             *(ledger, run, run.teller, run.places, self._ready, self._limit, nodes, kinds, waits, told, about),
             *(ledger.values, ledger.begun, ledger.ended, run.timer.clock, self._context.copy),
-            *(ledger.scheduler.finished, self._ready.popleft, self._ready.extend),
+            *(ledger.scheduler.finished, ledger.scheduler.spoiled, self._ready.popleft, self._ready.extend),
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0
@@ -276,7 +276,7 @@ class Pool:
         """
         # fmt: off
         (ledger, run, teller, places, ready, limit, nodes, kinds, waits, told, about,
-         values, begun, ended, clock, copy, finished, take, more) = self._desk
+         values, begun, ended, clock, copy, finished, spoiled, take, more) = self._desk
         # fmt: on
         cancels, waited, alone = task.cancelling, slot >= 0, here and ledger.above is None
         while True:
@@ -300,6 +300,8 @@ class Pool:
                         settling.completed(ledger, slot)
                     if fresh := finished(slot, _OK):
                         more(fresh)
+                    if spoiled:
+                        settling.left_behind(ledger)
                 else:
                     self._ended_otherwise(slot, cast("object", result))
                 if cancels() > before:

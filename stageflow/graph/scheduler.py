@@ -64,6 +64,10 @@ class Topology:
 class Scheduler:
     """The states of the stages of one run of one topology.
 
+    Attributes:
+        states: how each stage went; None while that is open.
+        spoiled: the stages that will not run, because of what they follow.
+
     >>> chain = Scheduler(Topology.of([(), (0,), (1,)]))
     >>> chain.start(), chain.finished(0, StageStatus.OK), chain.finished(1, StageStatus.SKIP)
     ((0,), [1], [])
@@ -75,11 +79,11 @@ class Scheduler:
         "_halted",
         "_origins",
         "_settled",
-        "_spoiled",
         "_successors",
         "_topology",
         "_waiting",
         "_withheld",
+        "spoiled",
         "states",
     )
 
@@ -88,7 +92,7 @@ class Scheduler:
         self._successors = topology.successors
         self._waiting = [len(follows) for follows in topology.parents]
         self.states: list[StageStatus | None] = [None] * len(topology.parents)
-        self._spoiled: set[int] = set()
+        self.spoiled: set[int] = set()
         self._origins: dict[int, int] = {}
         self._settled: list[int] = []
         self._halted = False
@@ -116,7 +120,7 @@ class Scheduler:
             waiting[successor] = left = waiting[successor] - 1
             if left:
                 continue
-            if self._spoiled and successor in self._spoiled:
+            if self.spoiled and successor in self.spoiled:
                 self._settle(successor)
             else:
                 ready.append(successor)
@@ -147,7 +151,7 @@ class Scheduler:
 
     def _spoil(self, stage: int) -> None:
         for successor in self._successors[stage]:
-            self._spoiled.add(successor)
+            self.spoiled.add(successor)
             self._waiting[successor] -= 1
             if not self._waiting[successor]:
                 self._settle(successor)
@@ -159,7 +163,7 @@ class Scheduler:
             self.states[stage] = self._inherited(stage)
             self._settled.append(stage)
             for successor in self._successors[stage]:
-                self._spoiled.add(successor)
+                self.spoiled.add(successor)
                 self._waiting[successor] -= 1
                 if not self._waiting[successor]:
                     unsettled.append(successor)

@@ -72,10 +72,15 @@ def ended_otherwise(ledger: Ledger, slot: int, result: object) -> StageError | N
             ledger.run.defects.add(failure)
     if failure is not None:
         _failed(ledger, slot, failure)
-    for skipped in ledger.scheduler.settled():
-        if ledger.states[skipped] is _SKIP:
-            _tell_skipped(ledger, skipped)
+    left_behind(ledger)
     return failure
+
+
+def left_behind(ledger: Ledger) -> None:
+    """Tells what was skipped since, because of what it follows."""
+    for slot in ledger.scheduler.settled():
+        if ledger.states[slot] is _SKIP:
+            _tell_skipped(ledger, slot)
 
 
 def not_chosen(ledger: Ledger, slot: int, plans: Sequence[Plan], reason: str) -> None:
