@@ -41,6 +41,11 @@ class StageRecord:
     started_at: datetime | None = None
     duration_ms: float = 0.0
 
+    @property
+    def contains(self) -> bool:
+        """Whether it is of what only contains stages, such as an ``.each``, and is no stage to show."""
+        return self.path.startswith("~")
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:

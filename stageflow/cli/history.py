@@ -59,7 +59,7 @@ def show_run(where: str, given: str, *, json: bool) -> ExitCode:
     """Prints the stages of a run."""
     run, records = _asked(where, lambda store: _whole(store, given))
     if json:
-        print(json_text({**of_run(run), "stages": [of_record(record) for record in records]}))
+        print(json_text({**of_run(run), "stages": [of_record(record) for record in records if not record.contains]}))
         return ExitCode.COMPLETED
     print(f"{run.run_id}  {run.metadata.get('pipeline', '')}  {run.status}  {when(run.created_at)}  {_lasted(run)}")
     for name in ("error", "reason"):
@@ -68,6 +68,7 @@ def show_run(where: str, given: str, *, json: bool) -> ExitCode:
     rows = [
         (record.path, record.status, str(record.attempt), duration(record.duration_ms / 1000), _why(record))
         for record in records
+        if not record.contains
     ]
     table(("stage", "status", "attempt", "lasted", "reason"), rows)
     return ExitCode.COMPLETED

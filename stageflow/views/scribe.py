@@ -102,11 +102,11 @@ class Scribe:
         around, shape = unwrapped(plan.shapes[slot])
         around, inner, name = visit.around.over(around), plan.inner[slot], filled(plan.names[slot], ())
         own = self.clusters.own(name, plan.scopes[slot])
-        if isinstance(shape, Routed):
+        if isinstance(shape, Routed) and len(inner) > 1:  # else it is wrapped, and stands inside
             cluster = self.clusters.add(name, ClusterKind.ROUTE, visit.cluster, own, around)
             return (yield from self._route(shape, inner, visit._replace(cluster=cluster)))
-        (body,) = inner
-        if isinstance(shape, Wrapped) and isinstance(shape.how, Each):
+        body = plan.inner[slot][0]
+        if isinstance(shape, Wrapped) and isinstance(shape.how, Each) and shape not in body.shapes:  # else the same
             cluster = self.clusters.add(name, ClusterKind.EACH, visit.cluster, own, around, limit=shape.how.limit)
         elif len(body.names) == 1:  # one stage in several wrappers: they are its own
             return (yield Visit(body, visit.feed, visit.cluster, around))

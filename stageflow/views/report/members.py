@@ -24,16 +24,16 @@ def numbers_of(name: str) -> tuple[int, ...]:
 class Members:
     """Which stages of a run belong to which node, and which stages each of them follows."""
 
-    __slots__ = ("_before", "_drawing", "_items", "_named", "_nodes")
+    __slots__ = ("_drawing", "_edges", "_items", "_named", "_nodes")
 
     def __init__(self, drawing: Drawing, names: Iterable[str]) -> None:
         self._drawing = drawing
         self._named = {node.name: number for number, node in enumerate(drawing.nodes) if node.name}
         self._nodes: dict[str, int] = {}
         self._items: list[list[tuple[tuple[int, ...], str]]] = [[] for _ in drawing.nodes]
-        self._before: list[list[int]] = [[] for _ in drawing.nodes]
+        self._edges: list[list[int]] = [[] for _ in drawing.nodes]
         for edge in drawing.edges:
-            self._before[edge.after].append(edge.before)
+            self._edges[edge.after].append(edge.before)
         for name in names:
             self._add(name)
 
@@ -58,13 +58,13 @@ class Members:
         if node is None:
             return
         items = numbers_of(name)
-        for before in self._stages_before(node):
+        for before in self.before(node):
             shared = _shared(self._drawing.nodes[before], self._drawing.nodes[node])
             yield from (other for numbers, other in self._items[before] if numbers[:shared] == items[:shared])
 
-    def _stages_before(self, node: int) -> Iterator[int]:
+    def before(self, node: int) -> Iterator[int]:
         """The nodes right before one, past junctions."""
-        unseen = list(self._before[node])
+        unseen = list(self._edges[node])
         seen: set[int] = set()
         while unseen:
             before = unseen.pop()
@@ -74,7 +74,7 @@ class Members:
             if self._drawing.nodes[before].name:
                 yield before
             else:
-                unseen += self._before[before]
+                unseen += self._edges[before]
 
 
 def _shared(one: DrawnNode, other: DrawnNode) -> int:

@@ -16,6 +16,7 @@ from stageflow.views.report.heard import Heard
 from stageflow.views.report.members import Members, numbers_of
 from stageflow.views.report.outcome import AnyPipeline, called, critical_of, drawn
 from stageflow.views.report.texts import error_text, milliseconds
+from stageflow.views.report.unrecorded import unrecorded
 
 Decode = Callable[[StageRecord], StageError | None]
 _NO_ID = frozenset({"pipeline", "reason", "error", "error_type"})  # what the executor keeps among ids
@@ -41,10 +42,10 @@ def stored_report(
     ids = _ids(run.metadata)
     heard = Heard(events, str(run.run_id), run.created_at, ids)
     drawing = drawn(pipeline)
-    latest = {record.path: record for record in records}
+    latest = {record.path: record for record in records if not record.contains}
     kinds = _Kinds(drawing, latest)
     kept = tuple(_entry(record, kinds, run.created_at, heard, decode) for record in latest.values())
-    stages = (*kept, *_waiting(drawing, latest, run.status))
+    stages = (*kept, *unrecorded(drawing, latest, run.status))
     return ReportData(
         pipeline=str(run.metadata.get("pipeline", called(pipeline))),
         run_id=str(run.run_id),
@@ -106,17 +107,6 @@ def _error(record: StageRecord, decode: Decode | None) -> ErrorText | None:
     if error is not None:
         return error_text(error)
     return ErrorText(record.type or "an error", record.reason or "The store keeps it encoded; nothing here decodes it.")
-
-
-def _waiting(drawing: Drawing, kept: Mapping[str, StageRecord], status: str) -> list[StageEntry]:
-    """The stages of the graph that left no record; how many items an ``.each`` would have had, nobody knows."""
-    members = Members(drawing, kept)
-    word, why = ("waiting", "") if status == "running" else ("cancel", "the run ended before it could start")
-    return [
-        StageEntry(node.name, node.kind, word, reason=why)
-        for number, node in enumerate(drawing.nodes)
-        if node.name and not node.each and not members.of(number)
-    ]
 
 
 def _in_order(stages: tuple[StageEntry, ...], drawing: Drawing) -> tuple[StageEntry, ...]:
