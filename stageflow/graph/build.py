@@ -13,7 +13,7 @@ from returns.result import Failure, Result, Success
 from stageflow.core.stage import Shape
 from stageflow.errors import PipelineValidationError
 from stageflow.graph import problems as say
-from stageflow.graph.checking import check_reads
+from stageflow.graph.checking import check_items, check_reads
 from stageflow.graph.enclosing import lay_route, lay_stack
 from stageflow.graph.joining import lay_wired, standing
 from stageflow.graph.layout import Naming, Tables
@@ -56,6 +56,7 @@ def laid_out(shape: Shape) -> Result[Atlas, PipelineValidationError]:
         requires=tuple(tables.requires.items()),
         absorbs=tables.absorbs,
     )
+    check_items(tables)
     check_reads(tables, atlas)
     if tables.problems:
         return Failure(PipelineValidationError(tuple(tables.problems)))
@@ -177,7 +178,8 @@ def _swapped(tables: Tables, visit: Visit) -> Visiting:
 def _composite(tables: Tables, visit: Visit) -> Visiting:
     """A pipeline under a name of its own: the names inside it are dotted, in a naming scope of their own."""
     rename = visit.naming.rename or ""
-    tables.check_name(rename)
+    if not rename.strip():
+        tables.problem(say.blank_name(rename))
     name = visit.naming.full(rename)
     inside = Naming(prefix=f"{name}.", scope=tables.scope(visit.naming.scope, name))
     source = yield visit._replace(naming=inside)

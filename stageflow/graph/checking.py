@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import get_args, get_origin
+import re
+from typing import Final, get_args, get_origin
 
 from stageflow.core.stage import Shape
 from stageflow.graph import problems as say
 from stageflow.graph.annotations import UNKNOWN, Known, cases, disjoint, gives, shown, takes
 from stageflow.graph.layout import Tables
-from stageflow.graph.names import filled
+from stageflow.graph.names import PER_ITEM, filled
 from stageflow.graph.plan import Atlas, Place
 from stageflow.graph.resolving import resolved
 from stageflow.graph.shape import Case, Routed
 from stageflow.graph.wiring import Wiring
+
+_NUMBER: Final = re.compile(r"\[\d+\]")
+
+
+def check_items(tables: Tables) -> None:
+    """No stage is called what an item of an ``.each`` may be called, such as ``fetch[3]``."""
+    for name in tables.named:
+        if "[" in name and (of_item := _NUMBER.sub(PER_ITEM, name)) != name and of_item in tables.named:
+            tables.problem(say.name_of_an_item(filled(name, ())))
 
 
 def check_reads(tables: Tables, atlas: Atlas) -> None:

@@ -43,8 +43,8 @@ def _wired_leaf(tables: Tables, leaf: Leaf, stage: Shape, source: Source, visit:
     """Lays out a function that is wired by name or handle, of which there may be very many."""
     level, naming = visit.level, visit.naming
     own, kind = (stage.name, stage.kind or leaf.kind) if isinstance(stage, Named) else (leaf.name, leaf.kind)
-    if not own or own.isspace() or own[-1] == "]":
-        tables.check_name(own)
+    if not own or own.isspace():
+        tables.problem(say.blank_name(own))
     name = f"{naming.prefix}{own}{naming.items}" if naming.prefix or naming.items else own
     slot = level.add(name, kind, leaf.call, source, naming.scope, leaf)
     place = Place(level.number, slot, naming.scope)

@@ -173,13 +173,6 @@ class Tables:
             self.problem(say.duplicate_name(filled(name, ())))
         self.named[name] = place
 
-    def check_name(self, own: str) -> None:
-        """Notes what is wrong with a name that the application gave."""
-        if not own.strip():
-            self.problem(say.blank_name(own))
-        elif own[-1] == "]" and own[own.rfind("[") + 1 : -1].isdigit():
-            self.problem(say.name_of_an_item(own))
-
     def known_names(self) -> list[str]:
         """The names of stages so far, for a hint at what was meant."""
         return [filled(name, ()) for name in self.named]

@@ -21,7 +21,7 @@ def blank_name(shape: str) -> str:
 
 
 def name_of_an_item(name: str) -> str:
-    return f'"{name}" is what an item of an .each is called. Take the number in brackets out of the name.'
+    return f'A stage is called "{name}", and so may be an item of an .each. Give one of them another name.'
 
 
 def duplicate_name(name: str) -> str:

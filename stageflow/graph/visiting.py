@@ -52,7 +52,8 @@ def lay_function(
     """Lays out one function of the application: in wrappers that hide nothing the body, in a call that hides it."""
     naming, level = visit.naming, visit.level
     own = leaf.name if naming.rename is None else naming.rename
-    tables.check_name(own)
+    if not own.strip():
+        tables.problem(say.blank_name(own))
     kind, full = naming.kind or leaf.kind, naming.full(own)
     slot = level.add(full, kind, call or body.call, visit.source, naming.scope, outer, body)
     place = Place(level.number, slot, naming.scope)

@@ -188,7 +188,7 @@ async def test_two_stages_that_would_be_recorded_as_one_are_refused() -> None:
         return len(urls)
 
     both = (fetch.each() & listed.named("fetch[0]")).together()
-    with pytest.raises(PipelineValidationError, match=r'Two stages may be recorded as "fetch\[0\]"'):
+    with pytest.raises(PipelineValidationError, match=r'A stage is called "fetch\[0\]", and so may be an item'):
         await Runner(store=MemoryRunStore()).run(both, ["a"])
 
 

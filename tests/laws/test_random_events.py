@@ -10,7 +10,7 @@ import pytest
 from stageflow import RecordingEventSink, Runner, StageResult, StageStatus
 from tests.compositions import Composer
 
-BLOCK, BLOCKS = 100, 6
+BLOCK, BLOCKS = 80, 4
 ENDS = {
     "completed": StageStatus.OK,
     "failed": StageStatus.FAIL,

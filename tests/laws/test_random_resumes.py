@@ -18,7 +18,7 @@ from stageflow import Completed, Failed, PipelineContext, Runner, RunStoreError,
 from tests.compositions import Composer
 from tests.lost_store import Losing
 
-BLOCK, BLOCKS = 75, 8
+BLOCK, BLOCKS = 40, 8
 LIVES = 6  # of a store: then it stays
 
 

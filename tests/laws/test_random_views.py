@@ -13,7 +13,7 @@ from stageflow.stores import MemoryRunStore
 from stageflow.views.report import stored_report
 from tests.compositions import Composer, IntStage
 
-BLOCK, BLOCKS = 60, 4
+BLOCK, BLOCKS = 40, 4
 
 
 def made_up(seed: int) -> IntStage:

@@ -401,7 +401,7 @@ async def stage_that_awaits_its_own_run():
     return await handles[0]
 
 
-@case(where='"fetch[0]"', fix="Take the number in brackets out")
+@case(where='"fetch[0]"', fix="Give one of them another name")
 def name_of_an_item():
     return (lift(str, name="fetch").each() | lift(str, name="fetch[0]")).run([1])
 

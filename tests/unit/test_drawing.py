@@ -120,3 +120,9 @@ def test_a_stage_follows_the_items_of_an_inner_each_of_its_own_item_alone() -> N
     members = Members(drawing, ["a[0]", "b[0][0]", "b[0][1]", "c[0]", "a[1]", "b[1][0]", "c[1]"])
     assert tuple(members.followed("c[0]")) == ("b[0][0]", "b[0][1]")
     assert tuple(members.followed("b[1][0]")) == ("a[1]",)
+
+
+def test_a_stage_whose_own_name_looks_like_an_item_is_found_as_it_is() -> None:
+    members = Members(drawn(one("a[3]") | one("b")), ["a[3]", "b"])
+    assert members.of(0) == ("a[3]",)
+    assert tuple(members.followed("b")) == ("a[3]",)
