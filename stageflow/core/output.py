@@ -186,13 +186,17 @@ def ok(
     """
     if artifacts or events:
         return Success(StageOutput(_OK, data, "", tuple(artifacts), tuple(events)))
+    output = _bare_output(StageOutput)
+    output._status, output._data, output._reason = _OK, data, ""  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (what __init__ does)
+    output._artifacts = output._events = ()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
     success: Success[StageOutput[_T]] = _bare_success(Success)
-    _fill(success, StageOutput(_OK, data))
+    _fill(success, output)
     return success
 
 
-# Every stage of every run makes a Success: made past its two __init__s, as unpickling does, it costs a third.
+# Every stage of every run makes these two: made past their __init__s, as unpickling does, they cost a third.
 _OK = StageStatus.OK
+_bare_output = cast("Callable[[type[StageOutput[object]]], StageOutput[object]]", object.__new__)
 _bare_success = cast("Callable[[type[Success[object]]], Success[Never]]", object.__new__)
 _fill = cast("Callable[[object, object], None]", BaseContainer.__dict__["_inner_value"].__set__)
 

@@ -128,7 +128,7 @@ def _rebuilt(ledger: Ledger, slot: int) -> Given | None:
         return Success(StageOutput.ok(value))
     call = within(ledger.plan) if ledger.each else ledger.core(slot)
     try:
-        next(call(RunInputs(value, ledger, slot)).__await__())
+        next(call(RunInputs.of(value, ledger, slot)).__await__())
     except StopIteration as stop:
         return cast("Given", stop.value)
     except Exception:  # noqa: BLE001  (a value that it cannot go through: then nothing inside it ran)

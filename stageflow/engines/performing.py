@@ -6,6 +6,7 @@ import asyncio
 
 from returns.result import Failure, Success
 
+from stageflow.core.log_ids import bind_run
 from stageflow.core.output import StageOutput
 from stageflow.engines.answers import answered, plain, raised
 from stageflow.engines.inputs import Emitted, SentInputs, context_of, unsent_port
@@ -13,7 +14,6 @@ from stageflow.engines.targets import CODEC, Target, found
 from stageflow.errors import MissingPortError, StageError, StageExecutionError, StageTimeoutError
 from stageflow.graph.errors import defect, no_result
 from stageflow.graph.shape import Given
-from stageflow.observability.logging import bind_run
 from stageflow.observability.propagation import continued
 from stageflow.placement import StageCall
 

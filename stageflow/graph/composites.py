@@ -22,7 +22,7 @@ def each(body: Plan, limit: int | None) -> Call:
 
     async def run_each(inputs: StageInputs[object]) -> Given:
         around = of_run(inputs)
-        items = Ledger(around.ledger.run, body, inputs.value, above=around.ledger, slot=around.slot, each=True)
+        items = Ledger(around.ledger.run, body, inputs.value, around=around.ledger, slot=around.slot, each=True)
         if (teller := around.ledger.run.teller) is not None:
             teller.expecting(around.ledger.name(around.slot), len(items.states), items.settled)
         return await Pool(items, limit=limit).drive()

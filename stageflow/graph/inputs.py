@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final, overload
+from typing import TYPE_CHECKING, final, overload
 
 from typing_extensions import TypeVar, override
 
@@ -23,10 +23,20 @@ class RunInputs(StageInputs[object]):
 
     __slots__ = ("ledger", "slot")
 
-    def __init__(self, value: object, ledger: Ledger, slot: int) -> None:
-        self._value = value
-        self.ledger: Ledger = ledger
-        self.slot: int = slot
+    ledger: Ledger
+    slot: int
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        __init__ = object.__init__  # the pool makes one for every stage, and fills it: a function would cost a call
+
+    @staticmethod
+    def of(value: object, ledger: Ledger, slot: int) -> RunInputs:
+        """What a stage sees that works on this value."""
+        made = RunInputs()
+        made._value, made.ledger, made.slot = value, ledger, slot
+        return made
 
     @property
     @override
@@ -67,7 +77,7 @@ class RunInputs(StageInputs[object]):
         kind = ledger.kind(slot)
         if ledger.run.teller is not None and kind is not None:
             ledger.run.teller.retrying(ledger.name(slot), kind, ledger.attempt(slot), error)
-        return RunInputs(self._value, ledger, slot)
+        return RunInputs.of(self._value, ledger, slot)
 
     @overload
     def __getitem__(self, stage: StageHandle[_T], /) -> _T: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 from typing import NamedTuple, cast
 from weakref import ref
 
@@ -28,6 +29,7 @@ class Try(NamedTuple):
     error: StageError | None
 
 
+@dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
 class Ledger:
     """What has come of one execution of one plan.
 
@@ -35,6 +37,7 @@ class Ledger:
         run: what the whole run shares.
         plan: what is executed. Where ``each`` is true, its slots are the items.
         slot: the number in the execution around this one (`above`) of the stage that contains this one.
+        each: whether it goes through items.
         items: the numbers of the items that this is inside of, outermost first.
         values: what each stage gave; the last is the input. An item stands in its place until it is done.
         inside: what came from inside the wrappers of a stage that may hide it.
@@ -52,86 +55,70 @@ class Ledger:
         held: where the runner has a limit, the place that each running stage holds.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_above",
-        "_cores",
-        "attempts",
-        "begun",
-        "cause",
-        "children",
-        "chosen",
-        "each",
-        "ended",
-        "former",
-        "held",
-        "inside",
-        "items",
-        "nodes",
-        "notes",
-        "plan",
-        "riders",
-        "run",
-        "scheduler",
-        "slot",
-        "states",
-        "tried",
-        "tries",
-        "values",
-    )
+    run: Run
+    plan: Plan
+    value: InitVar[object]
+    around: InitVar[Ledger | None] = None
+    slot: int = 0
+    each: bool = False
+    items: tuple[int, ...] = ()
+    nodes: Sequence[Node] = field(init=False)
+    scheduler: Scheduler = field(init=False)
+    values: list[object] = field(init=False)
+    states: list[StageStatus | None] = field(init=False)
+    begun: list[float] = field(init=False)
+    ended: list[float] = field(init=False)
+    inside: dict[int, object] = field(init=False)
+    notes: dict[int, StageError | str] = field(init=False)
+    riders: dict[int, StageOutput[object]] = field(init=False)
+    attempts: dict[int, int] = field(init=False)
+    tried: Sequence[int] = ()
+    former: Ledger | None = None
+    tries: dict[int, tuple[Try, ...]] | None = None
+    children: dict[tuple[int, Plan], Ledger] = field(init=False)
+    cause: str = ""
+    chosen: dict[int, str] | None = None
+    held: dict[int, Lent] = field(init=False)
+    _above: ref[Ledger] | None = None
+    _cores: Mapping[int, Call] = field(init=False)
 
-    def __init__(
-        self, run: Run, plan: Plan, value: object, *, above: Ledger | None = None, slot: int = 0, each: bool = False
-    ) -> None:
-        self.run: Run = run
-        self.plan: Plan = plan
-        self._above = None if above is None else ref(above)  # weak, so that what stages gave does not wait for the GC
-        self.slot: int = slot
-        self.each: bool = each
-        self.items: tuple[int, ...] = ()
-        self.tried: Sequence[int] = ()
-        self.nodes: Sequence[Node] = plan.nodes
-        self._cores: Mapping[int, Call] = plan.cores
-        if run.around is not None:
-            self.nodes, self._cores = run.around.wired(plan)
-        if above is not None:
-            self.items = (*above.items, slot) if above.each else above.items
-        if each:
+    def __post_init__(self, value: object, around: Ledger | None) -> None:
+        run, plan = self.run, self.plan
+        self.inside, self.notes, self.riders, self.attempts = {}, {}, {}, {}
+        self.children, self.held = {}, {}
+        self.nodes, self._cores = (plan.nodes, plan.cores) if run.around is None else run.around.wired(plan)
+        topology = plan.topology
+        if self.each:
             items = _items(value)
-            self.values: list[object] = [*items, items]
+            self.values = [*items, items]
             topology = _unrelated(len(items))
         else:
             self.values = [None] * len(plan.nodes)
             self.values.append(value)
-            topology = plan.topology
-        journal = run.journal
-        self.scheduler: Scheduler = Scheduler(topology) if journal is None else journal.scheduler(self, topology)
-        self.states: list[StageStatus | None] = self.scheduler.states
-        self.begun: list[float] = [NEVER] * len(self.states)
-        self.ended: list[float] = [0.0] * len(self.states)
-        self.inside: dict[int, object] = {}
-        self.notes: dict[int, StageError | str] = {}
-        self.riders: dict[int, StageOutput[object]] = {}
-        self.attempts: dict[int, int] = {}
-        self.tries: dict[int, tuple[Try, ...]] | None = None
-        self.former: Ledger | None = None
-        self.children: dict[tuple[int, Plan], Ledger] = {}
-        self.held: dict[int, Lent] = {}
-        self.cause: str = ""
-        self.chosen: dict[int, str] | None = None
-        if above is not None:
-            former = above.children.get((slot, plan))
-            if former is not None:
-                if run.journal is not None:
-                    run.journal.again(former)
-            elif above.former is not None:  # what is around it was tried again
-                former = above.former.children.get((slot, plan))
-            if former is not None:
-                self.former = former.superseded()
-                if len(former.states) == len(self.states):
-                    self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
-                    self.tries = former.in_all()
-            above.children[slot, plan] = self
+        self._above = None if around is None else ref(around)  # weak, so that what stages gave does not wait for the GC
+        if around is not None:
+            self.items = (*around.items, self.slot) if around.each else around.items
+        self.scheduler = Scheduler(topology) if run.journal is None else run.journal.scheduler(self, topology)
+        self.states = self.scheduler.states
+        self.begun = [NEVER] * len(self.states)
+        self.ended = [0.0] * len(self.states)
+        if around is not None:
+            self._follow(around)
+
+    def _follow(self, around: Ledger) -> None:
+        """Takes the place of a former execution of the same, where what is around was tried again."""
+        run, former = self.run, around.children.get((self.slot, self.plan))
+        if former is not None:
+            if run.journal is not None:
+                run.journal.again(former)
+        elif around.former is not None:  # what is around it was tried again
+            former = around.former.children.get((self.slot, self.plan))
+        if former is not None:
+            self.former = former.superseded()
+            if len(former.states) == len(self.states):
+                self.tried = [former.attempt(at) - (former.begun[at] == NEVER) for at in range(len(self.states))]
+                self.tries = former.in_all()
+        around.children[self.slot, self.plan] = self
 
     @property
     def above(self) -> Ledger | None:

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextvars import Context, copy_context
 from types import CoroutineType
 from typing import TypeAlias, cast
@@ -37,12 +37,11 @@ from stageflow.graph.plan import Plan, Telling
 from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH, STAGES_PER_LISTEN, TURNS_AFTER_SECONDS
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.stepping import awaited, resume
-from stageflow.graph.telling import RAISED
+from stageflow.graph.telling import RAISED, Teller
 
 _LOG = logging.getLogger(__name__)
 _OK = StageStatus.OK
 _UNLIMITED = 1 << 60
-_bare_inputs = cast("Callable[[type[RunInputs]], RunInputs]", object.__new__)  # __init__ would cost a call
 _NONE = -1  # in place of a stage's number
 _NOTHING: Given = ok(None)  # and of what it gave
 
@@ -67,6 +66,7 @@ class Pool:
         "_standing_by",
         "_tasks",
         "_unstarted",
+        "_waits",
         "ledger",
     )
 
@@ -87,9 +87,11 @@ class Pool:
         self.ledger: Ledger = ledger
         self._limit = min(limit or _UNLIMITED, run.limit)
         self._ready: deque[int] = deque()
+        self._waits = waits
         self._context = copy_context()
         self._desk = (  # what a worker needs at hand for every stage
-            *(ledger, run, run.teller, run.places, self._ready, self._limit, nodes, kinds, waits, told, about),
+            *(ledger, run, run.teller, run.places, self._ready, self._limit, nodes, kinds, waits),
+            *(told, about, cast("Teller", run.teller)),  # there is one where anything is told
             *(ledger.values, ledger.begun, ledger.ended, run.timer.clock, self._context.copy),
             *(ledger.scheduler.finished, ledger.scheduler.spoiled, self._ready.popleft, self._ready.extend),
         )
@@ -109,7 +111,7 @@ class Pool:
         self._ready.extend(self.ledger.scheduler.start())
         if not self.ledger.run.breath:
             self.ledger.run.breath = self.ledger.run.timer.clock() + SECONDS_PER_BREATH
-        if self._ready:
+        if self._ready and self._waits:
             await self._run_here(cast("asyncio.Task[None]", asyncio.current_task()))
         if self._ready:
             await self._supervise()
@@ -125,7 +127,7 @@ class Pool:
                 self._pump(task, before, _NONE, _NOTHING, here=True)
                 if task.cancelling() == before and not (self._ready and run.breathing):
                     return
-                await asyncio.sleep(0)  # where a stage cancelled the task, this raises it
+                await run.rest()  # where a stage cancelled the task, this raises it
                 before = task.cancelling()
         except asyncio.CancelledError:
             self._stopped_from_outside()
@@ -201,7 +203,7 @@ class Pool:
 
     def _hire_for_all(self) -> None:
         self._standing_by = False
-        if not self._resting:  # else it was not a stage that let the loop come round
+        if not self._resting:  # else whoever rests goes on with what is ready, and stands by in its turn
             for _ in range(min(len(self._ready), self._limit - self._active)):
                 self._hire()
 
@@ -222,14 +224,21 @@ class Pool:
         self._crash = self._crash or error
         self.halt()
 
+    async def _rest(self) -> None:
+        self._resting += 1
+        try:
+            await self.ledger.run.rest()
+        finally:
+            self._resting -= 1
+
     async def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs what is ready until nothing is; what goes wrong here, rather than in a stage, ends the run."""
         task, run = cast("asyncio.Task[None]", asyncio.current_task(loop)), self.ledger.run
         self._unstarted.discard(task)
         slot, result = _NONE, _NOTHING
         try:
-            while run.breathing and run.reason is None:  # noqa: ASYNC110  (one turn of the loop, and nothing to be woken by is cheaper)
-                await asyncio.sleep(0)
+            while run.breathing and run.reason is None:
+                await self._rest()
             before = task.cancelling()
             while True:
                 waiting = self._pump(task, before, slot, result)
@@ -250,9 +259,7 @@ class Pool:
                 elif task.cancelling() > before:  # by a stage
                     await _flush(task)
                 elif self._ready and run.breathing:
-                    self._resting += 1
-                    await asyncio.sleep(0)
-                    self._resting -= 1
+                    await self._rest()
                 else:
                     return
         except (asyncio.CancelledError, GeneratorExit):
@@ -275,7 +282,7 @@ class Pool:
         in the caller's task, the next stage can wait.
         """
         # fmt: off
-        (ledger, run, teller, places, ready, limit, nodes, kinds, waits, told, about,
+        (ledger, run, teller, places, ready, limit, nodes, kinds, waits, told, about, telling,
          values, begun, ended, clock, copy, finished, spoiled, take, more) = self._desk
         # fmt: on
         cancels, waited, alone = task.cancelling, slot >= 0, here and ledger.above is None
@@ -289,13 +296,13 @@ class Pool:
                     if output._artifacts or output._events:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
                         settling.rode_along(ledger, slot, output)
                     if told and not ledger.attempts:
-                        if (words := told[slot]) is not None and teller is not None:
+                        if (words := told[slot]) is not None:
                             data = about.copy()
                             data["stage"], data["kind"], data["duration_ms"] = words[2], words[3], seconds * 1000
                             try:
-                                teller.send(type=words[1], data=data)
+                                telling.send(type=words[1], data=data)
                             except RAISED:
-                                teller.lost(words[1])
+                                telling.lost(words[1])
                     elif teller is not None:
                         settling.completed(ledger, slot)
                     if fresh := finished(slot, _OK):
@@ -307,49 +314,53 @@ class Pool:
                 if cancels() > before:
                     return None
                 run.streak = streak = run.streak + 1
-                if waited and not run.listening:
-                    if streak >= STAGES_PER_LISTEN or end > run.breath:
-                        run.heard(end)
-                elif end > run.breath and not waited:
+                if waited:
+                    waited = False
+                    if not run.listening:
+                        if streak >= STAGES_PER_LISTEN or end > run.breath:
+                            run.heard(end)
+                    elif streak >= STAGES_PER_BREATH:
+                        run.breathe(1)
+                elif end > run.breath:
                     run.breathe(TURNS_AFTER_SECONDS)
                 elif streak >= STAGES_PER_BREATH:
                     run.breathe(1)
-                elif not (waited or alone):
+                elif not alone:
                     run.lively = True
                     if not run.listening:
                         run.listen()
-                waited = False
             if not ready:
                 return None
             if run.breathing:
                 if run.reason is not None:
                     ready.clear()
                 return None
-            if here and (not waits or waits[ready[0]]):
+            if here and waits[ready[0]]:
                 return None
             slot = take()
             if ready and not here and not self._standing_by and self._active < limit:
                 self._stand_by()
             call, source = nodes[slot]
-            inputs = _bare_inputs(RunInputs)
-            inputs._value = tuple([values[one] for one in source]) if isinstance(source, tuple) else values[source]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (what __init__ does)
+            inputs = RunInputs()
+            inputs._value = tuple([values[one] for one in source]) if isinstance(source, tuple) else values[source]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (what `of` does)
             inputs.ledger, inputs.slot = ledger, slot
             context = copy()
             try:
-                placed = places is not None and kinds[slot] is not None
-                if not placed:
+                if places is not None and kinds[slot] is not None:
+                    coroutine: Awaitable[Given] = self._in_place(call, inputs)
+                else:
                     begun[slot] = clock()
                     if told:
-                        if (words := told[slot]) is not None and teller is not None:
+                        if (words := told[slot]) is not None:
                             data = about.copy()
                             data["stage"], data["kind"] = words[2], words[3]
                             try:
-                                teller.send(type=words[0], data=data)
+                                telling.send(type=words[0], data=data)
                             except RAISED:
-                                teller.lost(words[0])
+                                telling.lost(words[0])
                     elif teller is not None:
                         settling.began(ledger, slot)
-                coroutine = self._in_place(call, inputs) if placed else call(inputs)
+                    coroutine = call(inputs)
                 if type(coroutine) is not CoroutineType:
                     coroutine = awaited(coroutine)
                 try:  # a coroutine is stepped by hand: `send` takes and gives what only the loop knows
@@ -396,7 +407,7 @@ def within(plan: Plan) -> Call:
 
     async def run_within(inputs: StageInputs[object]) -> Given:
         around = of_run(inputs)
-        return await Pool(Ledger(around.ledger.run, plan, inputs.value, above=around.ledger, slot=around.slot)).drive()
+        return await Pool(Ledger(around.ledger.run, plan, inputs.value, around=around.ledger, slot=around.slot)).drive()
 
     return run_within
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import final
 from uuid import UUID
 
@@ -11,6 +13,7 @@ from stageflow.context.pipeline import PipelineContext
 from stageflow.context.ports import StagePorts
 from stageflow.core.timer import PipelineTimer
 from stageflow.errors import StageError
+from stageflow.events.sink import NoOpEventSink
 from stageflow.graph.places import Place
 from stageflow.graph.plan import Atlas
 from stageflow.graph.seams import Elsewhere, Journal, Wrapping
@@ -41,15 +44,18 @@ class Identities:
         return id(error) in self._kept
 
 
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Run:
     """The state that one run shares; every attribute that changes in a run is here or in a `Ledger`.
 
     Attributes:
+        ids: what goes with every event and every line that is logged.
         reason: why the run is to end as cancelled; None while it is not.
         cause: what first made stages stop: of a stage that never started, the report gives this as the reason.
         streak: stages since the loop was last heard.
         breath: when the loop is to be heard again, on the run's clock.
-        breathing: whether the loop is being heard, so that every worker of the run waits, for ``turns`` turns of it.
+        breathing: whether the loop is being heard, so that every worker of the run rests, for ``turns`` turns of it.
+        resting: the workers that rest, each as what wakes it.
         listening: whether the loop's next turn is going to be noticed.
         lively: whether a stage that did not wait has ended since the last turn that was noticed: it may have had the
             same turn of the loop as one that waited, so that this one is no sign of the loop having been heard.
@@ -61,87 +67,47 @@ class Run:
         once: of stages that must not run twice, what they gave; None of one that was cut off.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_context",
-        "around",
-        "atlas",
-        "breath",
-        "breathing",
-        "cause",
-        "config",
-        "correlation",
-        "deadline",
-        "defects",
-        "elsewhere",
-        "failed",
-        "finish",
-        "foreign",
-        "grace",
-        "halt",
-        "journal",
-        "limit",
-        "listening",
-        "lively",
-        "once",
-        "own",
-        "pipeline",
-        "places",
-        "ports",
-        "reason",
-        "run_id",
-        "sink",
-        "streak",
-        "teller",
-        "timer",
-        "turns",
-    )
+    atlas: Atlas
+    run_id: UUID
+    correlation: CorrelationIds
+    ports: StagePorts
+    config: ConfigProvider | None
+    sink: EventSink
+    deadline: float | None
+    timer: PipelineTimer
+    pipeline: str
+    finish: bool = False
+    grace: float = 5.0
+    limit: int = 1 << 60
+    places: Place | None = None
+    around: Wrapping | None = None
+    elsewhere: Elsewhere | None = None
+    ids: Mapping[str, object] = field(init=False)
+    teller: Teller | None = field(init=False)
+    halt: Callable[[], None] = field(init=False)
+    reason: str | None = None
+    cause: str = ""
+    streak: int = 0
+    breathing: bool = False
+    listening: bool = False
+    lively: bool = False
+    turns: int = 0
+    resting: deque[asyncio.Future[None]] = field(init=False)
+    breath: float = 0.0
+    failed: list[StageError] = field(init=False)
+    defects: Identities = field(init=False)
+    own: Identities = field(init=False)
+    foreign: Identities = field(init=False)
+    journal: Journal | None = None
+    once: dict[str, Given | None] | None = None
+    _context: PipelineContext | None = None
 
-    def __init__(  # noqa: PLR0913, PLR0917  (what a context and a runner bring, resolved)
-        self,
-        atlas: Atlas,
-        run_id: UUID,
-        correlation: CorrelationIds,
-        ports: StagePorts,
-        config: ConfigProvider | None,
-        sink: EventSink | None,
-        deadline: float | None,
-        timer: PipelineTimer,
-        teller: Teller | None,
-        pipeline: str,
-    ) -> None:
-        self.pipeline: str = pipeline
-        self.atlas: Atlas = atlas
-        self.run_id: UUID = run_id
-        self.correlation: CorrelationIds = correlation
-        self.ports: StagePorts = ports
-        self.config: ConfigProvider | None = config
-        self.sink: EventSink | None = sink
-        self.deadline: float | None = deadline
-        self.timer: PipelineTimer = timer
-        self.teller: Teller | None = teller
-        self._context: PipelineContext | None = None
-        self.finish: bool = False
-        self.grace: float = 5.0
-        self.limit: int = 1 << 60
-        self.places: Place | None = None
-        self.around: Wrapping | None = None
-        self.elsewhere: Elsewhere | None = None
-        self.halt: Callable[[], None] = nothing_runs
-        self.reason: str | None = None
-        self.cause: str = ""
-        self.streak: int = 0
-        self.breathing: bool = False
-        self.listening: bool = False
-        self.lively: bool = False
-        self.turns: int = 0
-        self.breath: float = 0.0
-        self.failed: list[StageError] = []
-        self.defects: Identities = Identities()
-        self.own: Identities = Identities()
-        self.foreign: Identities = Identities()
-        self.journal: Journal | None = None
-        self.once: dict[str, Given | None] | None = None
+    def __post_init__(self) -> None:
+        self.halt = nothing_runs
+        self.resting, self.failed = deque(), []
+        self.defects, self.own, self.foreign = Identities(), Identities(), Identities()
+        self.ids = {**self.correlation.as_mapping(), "run_id": str(self.run_id)}
+        self.teller = None if type(self.sink) is NoOpEventSink else Teller((self.sink,), self.ids)
 
     @property
     def context(self) -> PipelineContext:
@@ -163,8 +129,9 @@ class Run:
     def correlate(self, ids: CorrelationIds) -> None:
         """Gives the run other ids, before anything is told of it."""
         self.correlation, self._context = ids, None
+        self.ids = {**ids.as_mapping(), "run_id": str(self.run_id)}
         if self.teller is not None:
-            self.teller = Teller(self.teller.sinks, self.run_id, ids)
+            self.teller = Teller(self.teller.sinks, self.ids)
 
     def stop(self, reason: str) -> None:
         """Ends the run as cancelled: nothing starts any more, and what runs is cancelled."""
@@ -172,6 +139,8 @@ class Run:
             self.reason = reason
             self.breathing = True  # from here on, so that no worker starts another stage
             self.cause = self.cause or reason
+            while self.resting:  # they have nothing to wait for any more
+                _wake(self.resting.popleft())
             if asyncio.current_task() is None:
                 self._halt()
             else:  # it may be a stage of the run that asks, and is to be cancelled as any other
@@ -194,6 +163,23 @@ class Run:
         if not self.listening:
             self.listen()
 
+    async def rest(self) -> None:
+        """Waits until the loop has been heard, and for one's turn.
+
+        One worker at a time goes on, and the next in the same turn of the loop only where no further breath is drawn:
+        if all did, each stage that computes for long would wake all the others for nothing.
+        """
+        turn = asyncio.get_running_loop().create_future()
+        self.resting.append(turn)
+        await turn
+
+    def _wake_next(self) -> None:
+        while self.resting and not self.breathing:
+            if _wake(self.resting.popleft()):
+                if self.resting:
+                    asyncio.get_running_loop().call_soon(self._wake_next)  # once that one has run, or was cancelled
+                return
+
     def listen(self) -> None:
         """Notices when the loop comes round."""
         self.listening = True
@@ -213,6 +199,14 @@ class Run:
             self.streak, self.breath = 0, self.timer.clock() + SECONDS_PER_BREATH
         self.breathing = self.reason is not None
         self.listening = self.lively = False
+        self._wake_next()
+
+
+def _wake(turn: asyncio.Future[None]) -> bool:
+    if turn.done():  # cancelled
+        return False
+    turn.set_result(None)
+    return True
 
 
 def nothing_runs() -> None:

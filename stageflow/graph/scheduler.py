@@ -17,7 +17,8 @@ CANCEL     it was stopped, or could not start     never
 Invariants, at every moment:
 
 1. A stage is given out at most once, and only when all its parents are OK.
-2. ``waiting[s]`` is the number of parents of ``s`` that have not settled; a settled stage never changes.
+2. ``waiting[s]`` is the number of parents of ``s`` that have not settled, or a mark that ``s`` was ready too late to be
+   given out; a settled stage never changes.
 3. A stage settles after all its parents, so what caused a skip does not depend on who finished first.
 4. After ``halt()`` nothing is given out; what had been given out may still settle.
 5. The work of ``finished`` is linear in the edges it crosses; over a run, in stages plus edges.
@@ -31,6 +32,7 @@ from dataclasses import dataclass
 from stageflow.core.stage import StageStatus
 
 _OK, _SKIP, _FAIL, _CANCEL = StageStatus.OK, StageStatus.SKIP, StageStatus.FAIL, StageStatus.CANCEL
+_WITHHELD = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +84,6 @@ class Scheduler:
         "_successors",
         "_topology",
         "_waiting",
-        "_withheld",
         "spoiled",
         "states",
     )
@@ -96,7 +97,6 @@ class Scheduler:
         self._origins: dict[int, int] = {}
         self._settled: list[int] = []
         self._halted = False
-        self._withheld: set[int] = set()
 
     def start(self) -> Sequence[int]:
         """The stages that may run at once."""
@@ -109,7 +109,7 @@ class Scheduler:
             ValueError: the stage was not given out, or has settled already.
         """
         waiting, states = self._waiting, self.states
-        if states[stage] is not None or waiting[stage] or (self._halted and stage in self._withheld):
+        if states[stage] is not None or waiting[stage]:
             raise ValueError(f"Stage {stage} cannot finish: it was not given out, or has settled already.")
         states[stage] = status
         ready: list[int] = []
@@ -125,7 +125,8 @@ class Scheduler:
             else:
                 ready.append(successor)
         if self._halted:
-            self._withheld.update(ready)
+            for withheld in ready:
+                waiting[withheld] = _WITHHELD
             return []
         return ready
 

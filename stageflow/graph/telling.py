@@ -7,13 +7,12 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from typing import Protocol
-from uuid import UUID
 
 from stageflow.core.output import StageArtifact, StageEvent
 from stageflow.core.stage import StageKind
 from stageflow.errors import StageError
 from stageflow.graph.stepping import never_waits, resume
-from stageflow.ports import CorrelationIds, EventSink, ExpectingSink
+from stageflow.ports import EventSink, ExpectingSink
 
 _LOG = logging.getLogger(__name__)
 RAISED = (
@@ -35,21 +34,19 @@ class Teller:
 
     Args:
         sinks: where to.
-        run_id: of the run.
-        correlation: the ids that go with every event.
+        about: what goes with every event.
 
     Attributes:
-        about: what goes with every event.
         send: takes one event; where it raises one of `RAISED`, the caller says so by `lost`. The pool tells of the
             start and end of nearly every stage by it, without a detour.
     """
 
     __slots__ = ("about", "send", "sinks")
 
-    def __init__(self, sinks: tuple[EventSink, ...], run_id: UUID, correlation: CorrelationIds) -> None:
+    def __init__(self, sinks: tuple[EventSink, ...], about: Mapping[str, object]) -> None:
         self.sinks: tuple[EventSink, ...] = sinks
         self.send: Send = sinks[0].try_emit if len(sinks) == 1 else _to_all(sinks)
-        self.about: dict[str, object] = {**correlation.as_mapping(), "run_id": str(run_id)}
+        self.about: Mapping[str, object] = about
 
     def watched(self, sink: EventSink) -> None:
         """Tells another sink too, from now on."""

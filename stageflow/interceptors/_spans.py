@@ -127,7 +127,8 @@ class Watched(RunInputs):
     __slots__ = ("_given", "_span")
 
     def __init__(self, given: RunInputs, span: Span) -> None:
-        super().__init__(given.value, given.ledger, given.slot)
+        super().__init__()
+        self._value, self.ledger, self.slot = given.value, given.ledger, given.slot
         self._given = given
         self._span = span
 

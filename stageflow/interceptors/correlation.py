@@ -12,11 +12,11 @@ from returns.result import Result
 from typing_extensions import Never, TypeVar, override
 
 from stageflow.context.inputs import StageFunction, StageInputs
+from stageflow.core.log_ids import LogIds, bind_run, log_ids
 from stageflow.core.output import StageOutput
 from stageflow.errors import StageError
 from stageflow.graph.inputs import RunInputs
 from stageflow.interceptors.base import BaseInterceptor
-from stageflow.observability.logging import LogIds, bind_run, log_ids
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")

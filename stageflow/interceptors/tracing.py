@@ -13,6 +13,7 @@ from typing_extensions import Never, TypeVar, override
 
 from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.context.pipeline import PipelineContext
+from stageflow.core.log_ids import bind_trace
 from stageflow.core.output import StageOutput
 from stageflow.errors import StageError
 from stageflow.graph.inputs import RunInputs
@@ -20,7 +21,6 @@ from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, Skipp
 from stageflow.interceptors._stages import escaped, gave
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.observability import attributes as name
-from stageflow.observability.logging import bind_trace
 from stageflow.ports import CorrelationIds
 
 _absent: str | None = None

@@ -14,48 +14,12 @@ or put the processor among those of structlog::
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
-from contextvars import ContextVar, Token
-from types import MappingProxyType
-from typing import TypeAlias, final
-from uuid import UUID
+from collections.abc import MutableMapping
+from typing import final
 
 from typing_extensions import override
 
-from stageflow.ports import CorrelationIds
-
-LogIds: TypeAlias = Mapping[str, object]
-
-_NONE: LogIds = MappingProxyType({})
-log_ids: ContextVar[LogIds] = ContextVar("stageflow_log_ids", default=_NONE)
-
-
-def bind_run(run_id: UUID | None, correlation: CorrelationIds, **more: object) -> Token[LogIds]:
-    """Puts the ids of a run on what is logged from here on in this context; the token takes them off again.
-
-    A trace that this context is in already stays, where the run's own ids name none.
-
-    Args:
-        run_id: the run; None leaves it out.
-        correlation: the ids that go with it.
-        more: further ids, such as the stage.
-
-    >>> token = bind_run(None, CorrelationIds(extra={"tenant": "acme"}), stage="fetch")
-    >>> dict(log_ids.get())
-    {'tenant': 'acme', 'stage': 'fetch'}
-    >>> log_ids.reset(token)
-    """
-    around = log_ids.get()
-    ids = {"trace_id": around["trace_id"]} if "trace_id" in around else {}
-    ids.update(correlation.as_mapping())
-    if run_id is not None:
-        ids["run_id"] = str(run_id)
-    return log_ids.set(MappingProxyType({**ids, **more}))
-
-
-def bind_trace(trace_id: str) -> Token[LogIds]:
-    """Puts a trace's id beside the ids that this context has, where they name no trace; the token takes it off."""
-    return log_ids.set(MappingProxyType({"trace_id": trace_id, **log_ids.get()}))
+from stageflow.core.log_ids import log_ids
 
 
 @final

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from typing_extensions import TypeVar, override
 
+from stageflow.core.log_ids import log_ids
 from stageflow.core.output import StageEvent
 from stageflow.errors import StageError
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.run import Run
-from stageflow.observability.logging import log_ids
 from stageflow.ports import EventSink
 
 _O = TypeVar("_O", covariant=True, default=object)

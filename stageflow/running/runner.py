@@ -13,6 +13,7 @@ from typing_extensions import Never, TypeVar
 
 from stageflow.context.pipeline import PipelineContext
 from stageflow.context.ports import StagePorts
+from stageflow.core.log_ids import bind_ids, log_ids
 from stageflow.errors import ResumeError, StageError, StageExecutionError
 from stageflow.graph.executor import AnyGraph, Driver, UnifiedStageGraph
 from stageflow.graph.outcome import Outcome, PipelineResult
@@ -21,7 +22,6 @@ from stageflow.graph.run import Run
 from stageflow.graph.telling import Teller
 from stageflow.graph.wrapping import Using, Wraps
 from stageflow.interceptors.base import BaseInterceptor
-from stageflow.observability.logging import bind_run, log_ids
 from stageflow.pipeline.builder import Interceptor, Stage
 from stageflow.placement import Engine
 from stageflow.ports import ConfigProvider, EventSink, RunStore
@@ -218,7 +218,7 @@ class Runner(Generic[_X]):
             begun.append(True)
             if watchers:
                 former = run.teller.sinks if run.teller is not None else ()
-                run.teller = Teller((*former, *watchers), run.run_id, run.correlation)
+                run.teller = Teller((*former, *watchers), run.ids)
             return await self._execute(run, value)
 
         def watch(sink: EventSink) -> None:
@@ -263,7 +263,7 @@ class Runner(Generic[_X]):
 
     async def _execute(self, run: Run, value: object) -> Outcome:
         self._under_way.runs.setdefault(run, None)
-        hooks, token = self._settings.hooks, bind_run(run.run_id, run.correlation)
+        hooks, token = self._settings.hooks, bind_ids(run.ids)
         ended: Outcome | BaseException | None = None
         started: list[BaseInterceptor[StageError]] = []
         try:

@@ -15,12 +15,10 @@ from stageflow.context.ports import StagePorts, missing_port
 from stageflow.core.timer import PipelineTimer
 from stageflow.errors import MissingPortError, StageError
 from stageflow.events.context import get_event_sink
-from stageflow.events.sink import NoOpEventSink
 from stageflow.graph.executor import AnyGraph
 from stageflow.graph.places import Places, lent
 from stageflow.graph.run import Run
 from stageflow.graph.seams import Wrapping
-from stageflow.graph.telling import Teller
 from stageflow.graph.wrapping import Wraps
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.placement import Engine
@@ -75,20 +73,18 @@ class Settings:
         if missing:
             raise MissingPortError("\n".join(missing_port(key, stage) for key, stage in missing))
         run_id = context.run_id or context.correlation.run_id or uuid4()
-        sink = context.sink or self.sink or get_event_sink()
         run = Run(
             graph.atlas,
             run_id,
             context.correlation,
             ports,
             _over(context.config, self.config),
-            sink,
+            context.sink or self.sink or get_event_sink(),
             self.deadline if context.deadline is None else context.deadline,
             context.timer or PipelineTimer(clock=_clock()),
-            None if type(sink) is NoOpEventSink else Teller((sink,), run_id, context.correlation),
             graph.name,
+            finish=self.finish,
         )
-        run.finish = self.finish
         if self.places is not None:
             borrowed = lent.get()
             run.places = borrowed if borrowed is not None and borrowed.top is self.places else self.places

@@ -1,7 +1,7 @@
 """R8: context variables reach no other stage and not the caller; runs share a breaker's and a limiter's state alone."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Never
 
@@ -24,10 +24,12 @@ from stageflow import (
     StageInputs,
     StageOutput,
     TimeoutInterceptor,
+    cancel,
     fail,
     lift,
     ok,
     route,
+    skip,
     stage,
 )
 
@@ -66,6 +68,56 @@ async def test_what_a_stage_sets_does_not_reach_its_siblings_and_stays_its_own_w
     pipeline = (sets("one", steps=steps) & sets("two", steps=steps) & sets("three", steps=1)).together()
     assert await value_of(pipeline) == tuple(("untouched", name) for name in ("one", "two", "three"))
     assert VAR.get() == "untouched"
+
+
+class Looking:
+    """A sink that notes the variable's value at every event."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def try_emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+        self.seen.append((type, VAR.get()))
+
+    async def emit(self, *, type: str, data: Mapping[str, object] | None) -> None:
+        self.try_emit(type=type, data=data)
+
+
+@pytest.mark.parametrize("ends", ["ok", "skip", "cancel", "fail", "raise", "cancelled"])
+@pytest.mark.parametrize("steps", [0, 1, 3])
+async def test_what_a_stage_sets_does_not_reach_sinks(ends: str, steps: int) -> None:
+    entered = asyncio.Event()
+
+    @stage
+    async def ending(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+        VAR.set("ending")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        match ends:
+            case "skip":
+                return skip("nothing to do")
+            case "cancel":
+                return cancel("enough")
+            case "fail":
+                return fail("broken")
+            case "raise":
+                raise ValueError("broken")
+            case "cancelled":
+                entered.set()
+                await asyncio.Event().wait()
+        return ok(None)
+
+    sink = Looking()
+    beside = (sets("one", steps=steps) & sets("two", steps=1)).together()
+    handle = Runner(sink=sink).start(beside | ending | sets("after", steps=steps), "x")
+    if ends == "cancelled":
+        await entered.wait()
+        handle.cancel("enough")
+    await handle
+    types = {type for type, _ in sink.seen}
+    assert {"stage.one.completed", "stage.two.completed", "stage.ending.started"} <= types
+    assert len([type for type in types if type.startswith("stage.ending.")]) == 2
+    assert {seen for _, seen in sink.seen} == {"untouched"}
 
 
 async def test_a_stage_that_failed_leaves_nothing_behind_either() -> None:

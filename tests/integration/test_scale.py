@@ -356,10 +356,12 @@ def calls_of(work: Callable[[], object]) -> int:
     return count
 
 
-def run_calls(pipeline: AnyStage, value: object = 0, limit: int | None = None) -> int:
+def run_calls(
+    pipeline: AnyStage, value: object = 0, limit: int | None = None, clock: Callable[[], float] = lambda: 0.0
+) -> int:
     """How many functions are called by a run of what is built already, up to its report."""
     graph, runner = pipeline.graph(), Runner(max_concurrency=limit)
-    still = PipelineTimer(clock=lambda: 0.0)  # how often the loop is let heard would depend on the machine
+    still = PipelineTimer(clock=clock)  # how often the loop is let heard would depend on the machine
 
     async def run() -> None:
         outcome = await runner.run(graph, value, context=PipelineContext(timer=still))
@@ -483,6 +485,48 @@ def test_twice_as_many_items_are_run_by_twice_as_many_calls(limit: int | None) -
 def test_a_limited_runner_runs_twice_as_many_stages_by_twice_as_many_calls() -> None:
     run_calls(fan(8, suspending), limit=3)
     small, large = (run_calls(fan(count, suspending), limit=3) for count in (SMALL, 2 * SMALL))
+    assert large <= TWICE * small, (small, large)
+
+
+class Working:
+    """A clock on which every stage of ``work`` takes longer than the loop may go unheard."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.work: AnyStage = lift(self._worked, name="work")
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def _worked(self, value: object) -> object:
+        self.seconds += 0.006
+        return value
+
+
+passing: AnyStage = stage(name="pass")(suspending)
+LONG_STAGES: dict[str, Callable[[AnyStage], AnyStage]] = {
+    "alone": lambda work: work.each(),
+    "before one that waits": lambda work: (work | passing).each(),
+    "after one that waits": lambda work: (passing | work).each(),
+    "between two": lambda work: (passing | work | passing.named("more")).each(),
+    "beside one that waits": lambda work: ((work & passing).together() | lift(summing)).each(),
+    "in a route": lambda work: (
+        route(lift(lambda number: number % 2 == 0, name="even")).case(True, work).otherwise(passing).each()
+    ),
+    "of items of items": lambda work: (lift(lambda number: (number, number), name="twice") | work.each()).each(),
+    "in what is limited": lambda work: (work | passing).each(limit=7),
+}
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+@pytest.mark.parametrize("where", LONG_STAGES)
+def test_twice_as_many_stages_that_compute_for_long_are_run_by_twice_as_many_calls(
+    where: str, limit: int | None
+) -> None:
+    clock = Working()
+    items = LONG_STAGES[where](clock.work)
+    run_calls(items, range(8), limit, clock)
+    small, large = (run_calls(items, range(count), limit, clock) for count in (SMALL, 2 * SMALL))
     assert large <= TWICE * small, (small, large)
 
 

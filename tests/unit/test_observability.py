@@ -31,12 +31,13 @@ from stageflow import (
     ok,
     stage,
 )
+from stageflow.core.log_ids import bind_run, bind_trace, log_ids
 from stageflow.interceptors._stages import without_items
 from stageflow.interceptors.correlation import CorrelationInterceptor
 from stageflow.interceptors.metrics import MetricsInterceptor
 from stageflow.interceptors.tracing import TracingInterceptor
 from stageflow.observability.attributes import error_type, original
-from stageflow.observability.logging import RunFilter, add_run_ids, bind_run, bind_trace, log_ids
+from stageflow.observability.logging import RunFilter, add_run_ids
 from stageflow.observability.metrics import MemoryMetrics, Series
 from stageflow.sinks.fan_out import FanOutEventSink
 from stageflow.testing import check_interceptor, run_virtually
