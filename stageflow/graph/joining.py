@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stageflow.core.stage import Shape
 from stageflow.graph import problems as say
-from stageflow.graph.checking import check_wires
+from stageflow.graph.by_name import check_wires
 from stageflow.graph.layout import Tables
 from stageflow.graph.plan import INPUT, Place, Source
 from stageflow.graph.resolving import resolved

@@ -1,37 +1,20 @@
-"""Stages as data: `UnifiedStageSpec` for stages that speak Result, `StageSpec` for plain functions that raise."""
+"""Stages as data (a compatibility door): wired by names, as `UnifiedStageSpec` or in the style of exceptions."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from stageflow.context.inputs import StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.stage import StageHandle, StageKind
+from stageflow.graph.by_name import checked_names
 from stageflow.graph.shape import Named
 from stageflow.graph.wired import Wire
 from stageflow.graph.wrapping import When, Wrapped
 
 Runner: TypeAlias = Callable[[PipelineContext], Awaitable[object]]
-
-
-def checked_names(dependencies: object, stage: str) -> tuple[str, ...]:
-    """The names that a stage depends on.
-
-    Raises:
-        TypeError: they are one bare string, or not strings.
-    """
-    if isinstance(dependencies, str):
-        raise TypeError(
-            f'Stage "{stage}" has the bare string {dependencies!r} as dependencies, which would be split into letters. '
-            f'Write dependencies=("{dependencies}",).'
-        )
-    given = tuple(cast("Sequence[object]", dependencies)) if isinstance(dependencies, tuple | list) else (None,)
-    names = tuple([name for name in given if isinstance(name, str)])
-    if len(names) < len(given):
-        raise TypeError(f'Stage "{stage}" needs dependencies as a tuple of names; it was given {dependencies!r}.')
-    return names
 
 
 @dataclass(frozen=True, slots=True)
