@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias, cast
 
 from returns.result import Failure, Result, Success
@@ -44,6 +44,11 @@ class Observed(NamedTuple):
     name: str
     kind: StageKind
     pipeline: str
+
+
+def clock_of(inputs: StageInputs[object]) -> Callable[[], float]:
+    """The clock of the run, for which no stage's context has to be made."""
+    return (inputs.ledger.run.timer if isinstance(inputs, RunInputs) else inputs.context.timer).clock
 
 
 class Ending(NamedTuple):

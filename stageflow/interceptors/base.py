@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -182,7 +181,7 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
             decision = await hooks.before(context)
             if decision.error is not None:
                 return Failure(decision.error)
-        began = time.perf_counter()
+        began = context.stage.timer.clock()
         try:
             attempt, result = await self._tried(context, inputs)
         except asyncio.CancelledError:
@@ -239,7 +238,7 @@ def _record(
     data: object = None,
 ) -> StageResult:
     stage = context.stage
-    duration = (time.perf_counter() - began) * 1000
+    duration = (stage.timer.clock() - began) * 1000
     return StageResult(
         stage.stage, stage.kind, status, attempts, duration_ms=duration, reason=reason, error=error, data=data
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from typing import final
 
@@ -14,7 +13,7 @@ from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageStatus
 from stageflow.errors import StageError
-from stageflow.interceptors._stages import Ending, escaped, gave
+from stageflow.interceptors._stages import Ending, clock_of, escaped, gave
 from stageflow.interceptors.base import BaseInterceptor
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class LoggingInterceptor(BaseInterceptor[Never]):
         async def run_logged(inputs: StageInputs[_A], /) -> Result[StageOutput[_B], _E1]:
             if log.isEnabledFor(logging.DEBUG):
                 log.debug("stage %s started", inputs.context.stage, extra=_extra(inputs))
-            began = time.perf_counter()
+            began = clock_of(inputs)()
             try:
                 result = await call(inputs)
             except BaseException as error:
@@ -67,7 +66,7 @@ class LoggingInterceptor(BaseInterceptor[Never]):
     def _ended(self, log: logging.Logger, inputs: StageInputs[object], how: Ending, began: float) -> None:
         level = max(self.level, logging.WARNING) if how.status is StageStatus.FAIL else self.level
         if log.isEnabledFor(level):
-            took = (time.perf_counter() - began) * 1000
+            took = (clock_of(inputs)() - began) * 1000
             often = f" after {inputs.attempt} attempts" if inputs.attempt > 1 else ""
             why = f": {_said(how.error) if how.error else how.reason}" if how.error or how.reason else ""
             extra = {**_extra(inputs), "status": how.status.value, "duration_ms": took}

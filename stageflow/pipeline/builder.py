@@ -122,7 +122,7 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
     ) -> Pipeline[_A, tuple[Unpack[_Ts]], _E1 | _E2]: ...
     def __or__(self, other: object, /) -> object:
         """This, then the other, on what this gives."""
-        return Pipeline(Then(self._shape, _shape_of(other)))
+        return Pipeline(Then(self._shape, shape_of(other)))
 
     @overload
     def __and__(self: Stage[_A, _B, _E1], other: Stage[_A, _C, _E2], /) -> Parallel[_A, _B, _C, _E1 | _E2]: ...
@@ -132,7 +132,7 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
     ) -> Parallel[_A, _B, Unpack[_Ts], _E1 | _E2]: ...
     def __and__(self, other: object, /) -> object:
         """This and the other, on the same input, at the same time."""
-        branches: Parallel[object, object, object, StageError] = Parallel(Both(self._shape, _shape_of(other)))
+        branches: Parallel[object, object, object, StageError] = Parallel(Both(self._shape, shape_of(other)))
         return branches
 
     def named(self, name: str) -> Self:
@@ -173,7 +173,7 @@ class Stage(StageHandle[_O], Generic[_I, _O, _E]):
 
     def replacing(self, stage: Stage[_A, _B, _E2], /) -> Replacing[Self, _A, _B, _E2]:
         """Puts another stage in the place of one inside this: ``pipeline.replacing(fetch).by(stub)``."""
-        return Replacing(self, _shape_of(stage))
+        return Replacing(self, shape_of(stage))
 
     async def run(
         self: Stage[_A, _B, _E1], value: _A, /, *, context: PipelineContext | None = None
@@ -342,20 +342,20 @@ class Pipeline(Stage[_I, _O, _E]):
             names = checked_names(dependencies, stage)
             wire = Wire(Named(named.shape, stage, kind, keeps=True), names, len(names) == 1)
         elif isinstance(after, StageHandle):
-            wire = Wire(_shape_of(stage), (after.shape,), True)
+            wire = Wire(shape_of(stage), (after.shape,), True)
         else:
-            wire = Wire(_shape_of(stage), tuple([handle.shape for handle in after]), False)
+            wire = Wire(shape_of(stage), tuple([handle.shape for handle in after]), False)
         return Pipeline(Step(self._shape, (wire,)))
 
     def compose(
         self: Pipeline[_A, object, _E1], other: Pipeline[_A, object, _E2], /
     ) -> Pipeline[_A, StageOutputs, _E1 | _E2]:
         """The stages of both pipelines, on the same input; one name for two stages is a build problem."""
-        return Pipeline(Union(self._shape, _shape_of(other)))
+        return Pipeline(Union(self._shape, shape_of(other)))
 
     def returning(self: Pipeline[_A, object, _E1], stage: Stage[Never, _T, StageError], /) -> Pipeline[_A, _T, _E1]:
         """The same pipeline, with the output of one of its stages as its own."""
-        return Pipeline(Returning(self._shape, _shape_of(stage)))
+        return Pipeline(Returning(self._shape, shape_of(stage)))
 
     def build(self: Pipeline[_A, _B, _E1]) -> Result[UnifiedStageGraph[_A, _B, _E1], PipelineValidationError]:
         """The graph, checked; or every problem at once, each with where it is and how to fix it."""
@@ -380,11 +380,11 @@ class Parallel(Generic[_A, Unpack[_Ts], _E1]):
 
     def __and__(self, other: Stage[_A, _D, _E2], /) -> Parallel[_A, Unpack[_Ts], _D, _E1 | _E2]:
         """These branches and one more."""
-        return Parallel(Both(self._shape, _shape_of(other)))
+        return Parallel(Both(self._shape, shape_of(other)))
 
     def __or__(self, other: Stage[tuple[Unpack[_Ts]], _C, _E2], /) -> Pipeline[_A, _C, _E1 | _E2]:
         """These branches, then a stage on the tuple of what they give."""
-        return Pipeline(Then(self._shape, _shape_of(other)))
+        return Pipeline(Then(self._shape, shape_of(other)))
 
     def together(self) -> Pipeline[_A, tuple[Unpack[_Ts]], _E1]:
         """The branches as one stage, which gives the tuple of what they give."""
@@ -428,7 +428,7 @@ class Replacing(Generic[_P, _In, _Out, _Err]):
     def by(self, stage: Stage[_In, _Out, _Err], /) -> _P:
         """The pipeline with this stage in the place of the other, under the other's name and handle."""
         whole = cast("Stage[object, object, StageError]", self._whole)
-        return cast("_P", type(whole)(Replaced(whole.shape, self._old, _shape_of(stage))))
+        return cast("_P", type(whole)(Replaced(whole.shape, self._old, shape_of(stage))))
 
 
 @final
@@ -447,18 +447,23 @@ class Route(Generic[_A, _K, _O, _E]):
             hash(key)
         except TypeError:
             raise TypeError(f"A case's key must be hashable, and {key!r} is not. Let the selector give one.") from None
-        return Route(self._selector, Case(self._cases, key, _shape_of(stage)))
+        return Route(self._selector, Case(self._cases, key, shape_of(stage)))
 
     def otherwise(self: Route[_A, _K, _B, _E1], stage: Stage[_A, _C, _E2], /) -> Pipeline[_A, _B | _C, _E1 | _E2]:
         """The stage to run where no case fits."""
-        return Pipeline(Routed(self._selector, self._cases, _shape_of(stage)))
+        return Pipeline(Routed(self._selector, self._cases, shape_of(stage)))
 
     def exhaustive(self: Route[_A, _K, _B, _E1]) -> Pipeline[_A, _B, _E1]:
         """The cases are all there are: checked at build against the selector's ``Literal``, ``Enum`` or ``bool``."""
         return Pipeline(Routed(self._selector, self._cases, None))
 
 
-def _shape_of(other: object) -> Shape:
+def shape_of(other: object) -> Shape:
+    """The shape of a stage or of branches.
+
+    Raises:
+        TypeError: it is neither.
+    """
     if isinstance(other, StageHandle):
         return cast("StageHandle[object]", other).shape
     if isinstance(other, Parallel):

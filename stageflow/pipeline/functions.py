@@ -14,7 +14,7 @@ from stageflow.core.stage import StageKind
 from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph.leaf import leaf, lifted_leaf
 from stageflow.graph.shape import Identity, Named
-from stageflow.pipeline.builder import Route, Stage
+from stageflow.pipeline.builder import Route, Stage, shape_of
 from stageflow.placement import Placement
 
 _A = TypeVar("_A")
@@ -190,4 +190,4 @@ def identity(type: type[_T], /) -> Stage[_T, _T, Never]:
 
 def route(selector: Stage[_A, _K, _E1], /) -> Route[_A, _K, Never, _E1]:
     """Picks a stage by what the selector gives: ``route(format_of).case("pdf", pdf).otherwise(text)``."""
-    return Route(selector.shape)
+    return Route(shape_of(selector))

@@ -411,6 +411,11 @@ def case_of_a_function():
     return route(lift(str)).case("a", len)
 
 
+@case(where="built-in function len", fix="@lift")
+def route_by_a_function():
+    return route(len)
+
+
 @case(where='"numbers"', fix="Return a tuple or a list")
 def lift_of_a_generator():
     @lift

@@ -22,6 +22,7 @@ from stageflow import (
     InterceptorContext,
     InterceptorResult,
     PipelineContext,
+    PipelineTimer,
     Runner,
     RunRecord,
     Skipped,
@@ -149,6 +150,20 @@ async def test_after_sees_how_the_stage_went(made, status, reason, data) -> None
     assert record.attempts == 1
     assert record.duration_ms >= 0
     assert (record.error == StageError("no")) is (made is refuse)
+
+
+async def test_after_sees_how_long_the_stage_took_on_the_clock_of_the_run() -> None:
+    seconds = [10.0]
+
+    @stage
+    async def slow(inputs: StageInputs[str]):
+        seconds[0] += 0.25
+        return ok("done")
+
+    watch = Watch("w", [])
+    outcome = await slow.using(watch).run("a", context=PipelineContext(timer=PipelineTimer(clock=lambda: seconds[0])))
+    assert [record.duration_ms for record in watch.records] == [250.0]
+    assert outcome.report.stages["slow"].duration_ms == 250.0
 
 
 async def test_after_sees_what_escaped_as_a_stage_execution_error_and_it_stays_a_defect() -> None:

@@ -16,6 +16,7 @@ from stageflow import (
     Completed,
     LoggingInterceptor,
     PipelineContext,
+    PipelineTimer,
     RetryInterceptor,
     Runner,
     StageError,
@@ -53,6 +54,20 @@ async def test_a_stage_has_a_line_when_it_starts_and_one_when_it_ends(caplog) ->
     assert (end.stage, end.run_id, end.attempt, end.status) == ("len", str(UUID(int=1)), 1, "ok")
     assert end.duration_ms >= 0
     assert (start.stage, start.run_id, start.attempt) == ("len", str(UUID(int=1)), 1)
+
+
+async def test_a_line_says_how_long_the_stage_took_on_the_clock_of_the_run(caplog) -> None:
+    caplog.set_level(logging.INFO, MODULE)
+    seconds = [10.0]
+
+    def slow(value: str) -> str:
+        seconds[0] += 0.25
+        return value
+
+    timer = PipelineTimer(clock=lambda: seconds[0])
+    await lift(slow).using(LoggingInterceptor()).run("a", context=PipelineContext(timer=timer))
+    (end,) = caplog.records
+    assert (end.duration_ms, end.getMessage()) == (250.0, "stage slow ok in 250.000 ms")
 
 
 async def test_a_failure_is_a_warning_with_its_error_and_a_skip_has_its_reason(caplog) -> None:
