@@ -25,6 +25,7 @@ from stageflow.core.stage import StageStatus
 from stageflow.errors import StageError
 from stageflow.graph.errors import defect
 from stageflow.graph.outcome import Outcome
+from stageflow.interceptors._stages import Ending, gave
 from stageflow.pipeline.builder import Interceptor
 from stageflow.ports import CorrelationIds
 
@@ -185,14 +186,16 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
         try:
             attempt, result = await self._tried(context, inputs)
         except asyncio.CancelledError:
-            record = _record(context, inputs.attempt, StageStatus.CANCEL, began, reason="cancelled")
+            record = _record(context, inputs.attempt, began, Ending(StageStatus.CANCEL, "cancelled"))
             try:
                 await hooks.after(context, record)
             except Exception:  # noqa: BLE001  (the cancellation must go on its way)
                 _LOG.exception("after() of %r failed for the cancelled stage %s", hooks, context.stage.stage)
             raise
         if self._sees:
-            await hooks.after(context, _recorded(context, inputs.attempt, result, began))
+            output: object = result.unwrap() if isinstance(result, Success) else None
+            data = cast("StageOutput[object]", output).data if isinstance(output, StageOutput) else None
+            await hooks.after(context, _record(context, inputs.attempt, began, gave(result), data))
         return attempt.settled() if attempt is not None else cast("Result[StageOutput[_B], _E1 | _X]", result)
 
     async def _tried(
@@ -215,32 +218,12 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
             context = InterceptorContext(inputs.context, inputs.value)
 
 
-def _recorded(
-    context: InterceptorContext, attempts: int, result: Result[StageOutput[_B], StageError], began: float
-) -> StageResult:
-    output: object = result.unwrap() if isinstance(result, Success) else None
-    if isinstance(output, StageOutput):
-        output = cast("StageOutput[object]", output)
-        return _record(context, attempts, output.status, began, reason=output.reason, data=output.data)
-    if isinstance(result, Failure):
-        return _record(context, attempts, StageStatus.FAIL, began, error=result.failure())
-    return _record(context, attempts, StageStatus.FAIL, began, reason=f"returned {result!r}")
-
-
-def _record(
-    context: InterceptorContext,
-    attempts: int,
-    status: StageStatus,
-    began: float,
-    *,
-    reason: str = "",
-    error: StageError | None = None,
-    data: object = None,
-) -> StageResult:
-    stage = context.stage
+def _record(context: InterceptorContext, attempts: int, began: float, how: Ending, data: object = None) -> StageResult:
+    stage, error = context.stage, how.error if isinstance(how.error, StageError) else None
+    reason = how.reason if error is not None or how.error is None else str(how.error)
     duration = (stage.timer.clock() - began) * 1000
     return StageResult(
-        stage.stage, stage.kind, status, attempts, duration_ms=duration, reason=reason, error=error, data=data
+        stage.stage, stage.kind, how.status, attempts, duration_ms=duration, reason=reason, error=error, data=data
     )
 
 

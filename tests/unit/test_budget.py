@@ -13,7 +13,7 @@ import stageflow
 
 ROOT = Path(stageflow.__file__).parent
 BUDGET = 2_500
-REACHED = 6_332  # where it stands while the budget is not met (see KNOWN_GAPS): it may only shrink
+REACHED = 6_317  # where it stands while the budget is not met (see KNOWN_GAPS): it may only shrink
 OUTSIDE = {
     "testing",
     "observability",
