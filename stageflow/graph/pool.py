@@ -89,12 +89,14 @@ class Pool:
         self._ready: deque[int] = deque()
         self._waits = waits
         self._context = copy_context()
+        # fmt: off
         self._desk = (  # what a worker needs at hand for every stage
-            *(ledger, run, run.teller, run.places, self._ready, self._limit, nodes, kinds, waits),
-            *(told, about, cast("Teller", run.teller)),  # there is one where anything is told
-            *(ledger.values, ledger.begun, ledger.ended, run.timer.clock, self._context.copy),
-            *(ledger.scheduler.finished, ledger.scheduler.spoiled, self._ready.popleft, self._ready.extend),
+            ledger, run, run.teller, run.places, self._ready, self._limit, nodes, kinds, waits,
+            told, about, cast("Teller", run.teller),  # there is one where anything is told
+            ledger.values, ledger.begun, ledger.ended, run.timer.clock, self._context.copy,
+            ledger.scheduler.finished, ledger.scheduler.spoiled, self._ready.popleft, self._ready.extend,
         )
+        # fmt: on
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0
         self._resting = 0  # the workers that let the loop be heard
