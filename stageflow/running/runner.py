@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Self, cast, final
 from uuid import UUID
@@ -284,10 +284,8 @@ class Runner(Generic[_X]):
                 run.journal.close()
             if ended is not None:
                 _tell_ended(run, started, ended)
-            try:  # noqa: SIM105  (at every run's end, and this costs nothing)
+            with suppress(ValueError):  # closed unfinished, from some other context
                 log_ids.reset(token)
-            except ValueError:  # closed unfinished, from some other context
-                pass
 
 
 def _tell_ended(run: Run, hooks: list[BaseInterceptor[StageError]], ended: Outcome | BaseException) -> None:
