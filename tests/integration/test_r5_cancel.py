@@ -99,6 +99,9 @@ class LeapingLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.leapt
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (as it is)
+        await super().shutdown_default_executor()  # without its limit, which the clock would leap over
+
 
 class _LeapingSelector(selectors.SelectSelector):
     def __init__(self, loop: LeapingLoop) -> None:
