@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4, uuid5
 
+from stageflow.core.log_ids import ids_of
 from stageflow.core.stage import StageKind
 from stageflow.core.timer import PipelineTimer
 from stageflow.ports import ConfigProvider, CorrelationIds, EventSink
@@ -55,5 +56,5 @@ class StageContext:
     def emit(self, type: str, data: Mapping[str, object] | None = None) -> None:
         """Sends an event of the stage's own, at once; the run, the stage and the attempt are added to it."""
         if self.sink is not None:
-            about = {"run_id": str(self.run_id), **self.correlation.as_mapping(), "stage": self.stage}
+            about = {**ids_of(self.run_id, self.correlation), "stage": self.stage}
             self.sink.try_emit(type=type, data={**about, "attempt": self.attempt, **(data or {})})

@@ -12,8 +12,15 @@ from stageflow.ports import CorrelationIds
 
 LogIds: TypeAlias = Mapping[str, object]
 
-_NONE: LogIds = MappingProxyType({})
-log_ids: ContextVar[LogIds] = ContextVar("stageflow_log_ids", default=_NONE)
+log_ids: ContextVar[LogIds] = ContextVar("stageflow_log_ids", default=MappingProxyType({}))
+
+
+def ids_of(run_id: UUID | None, correlation: CorrelationIds) -> dict[str, object]:
+    """The ids of a run by name, in a fresh dict: its own over what goes with it; None leaves it out."""
+    ids = correlation.as_mapping()
+    if run_id is not None:
+        ids["run_id"] = str(run_id)
+    return ids
 
 
 def bind_run(run_id: UUID | None, correlation: CorrelationIds, **more: object) -> Token[LogIds]:
@@ -31,10 +38,7 @@ def bind_run(run_id: UUID | None, correlation: CorrelationIds, **more: object) -
     {'tenant': 'acme', 'stage': 'fetch'}
     >>> log_ids.reset(token)
     """
-    ids = correlation.as_mapping()
-    if run_id is not None:
-        ids["run_id"] = str(run_id)
-    return bind_ids({**ids, **more})
+    return bind_ids({**ids_of(run_id, correlation), **more})
 
 
 def bind_ids(ids: LogIds) -> Token[LogIds]:

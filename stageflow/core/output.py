@@ -194,7 +194,7 @@ def ok(
     return success
 
 
-# Every stage of every run makes these two: made past their __init__s, as unpickling does, they cost a third.
+# Every stage of every run makes these two: made past their __init__s, as unpickling does, they cost half.
 _OK = StageStatus.OK
 _bare_output = cast("Callable[[type[StageOutput[object]]], StageOutput[object]]", object.__new__)
 _bare_success = cast("Callable[[type[Success[object]]], Success[Never]]", object.__new__)

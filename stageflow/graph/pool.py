@@ -91,8 +91,8 @@ class Pool:
         self._context = copy_context()
         # fmt: off
         self._desk = (  # what a worker needs at hand for every stage
-            ledger, run, run.teller, run.places, self._ready, self._limit, nodes, kinds, waits,
-            told, about, cast("Teller", run.teller),  # there is one where anything is told
+            ledger, run, run.places, self._ready, self._limit, nodes, kinds, waits,
+            told, about, cast("Teller", run.teller), run.teller is not None,
             ledger.values, ledger.begun, ledger.ended, run.timer.clock, self._context.copy,
             ledger.scheduler.finished, ledger.scheduler.spoiled, self._ready.popleft, self._ready.extend,
         )
@@ -284,7 +284,7 @@ class Pool:
         in the caller's task, the next stage can wait.
         """
         # fmt: off
-        (ledger, run, teller, places, ready, limit, nodes, kinds, waits, told, about, telling,
+        (ledger, run, places, ready, limit, nodes, kinds, waits, told, about, teller, tells,
          values, begun, ended, clock, copy, finished, spoiled, take, more) = self._desk
         # fmt: on
         cancels, waited, alone = task.cancelling, slot >= 0, here and ledger.above is None
@@ -302,10 +302,10 @@ class Pool:
                             data = about.copy()
                             data["stage"], data["kind"], data["duration_ms"] = words[2], words[3], seconds * 1000
                             try:
-                                telling.send(type=words[1], data=data)
+                                teller.send(type=words[1], data=data)
                             except RAISED:
-                                telling.lost(words[1])
-                    elif teller is not None:
+                                teller.lost(words[1])
+                    elif tells:
                         settling.completed(ledger, slot)
                     if fresh := finished(slot, _OK):
                         more(fresh)
@@ -357,20 +357,20 @@ class Pool:
                             data = about.copy()
                             data["stage"], data["kind"] = words[2], words[3]
                             try:
-                                telling.send(type=words[0], data=data)
+                                teller.send(type=words[0], data=data)
                             except RAISED:
-                                telling.lost(words[0])
-                    elif teller is not None:
+                                teller.lost(words[0])
+                    elif tells:
                         settling.began(ledger, slot)
                     coroutine = call(inputs)
                 if type(coroutine) is not CoroutineType:
                     coroutine = awaited(coroutine)
                 try:  # a coroutine is stepped by hand: `send` takes and gives what only the loop knows
-                    future = context.run(coroutine.send, None)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+                    future = context.run(coroutine.send, None)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  (narrowed by `type`)
                 except StopIteration as stop:
                     result = stop.value
                 else:
-                    return slot, future, coroutine, context  # pyright: ignore[reportUnknownVariableType]
+                    return slot, future, coroutine, context  # pyright: ignore[reportUnknownVariableType]  (the same)
             except asyncio.CancelledError as error:
                 if self._halted or (here and cancels() > before):
                     settling.stopped(ledger, slot, clock())

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from stageflow.context.pipeline import PipelineContext
 from stageflow.context.ports import StagePorts
+from stageflow.core.log_ids import ids_of
 from stageflow.core.timer import PipelineTimer
 from stageflow.errors import StageError
 from stageflow.events.sink import NoOpEventSink
@@ -106,7 +107,7 @@ class Run:
         self.halt = nothing_runs
         self.resting, self.failed = deque(), []
         self.defects, self.own, self.foreign = Identities(), Identities(), Identities()
-        self.ids = {**self.correlation.as_mapping(), "run_id": str(self.run_id)}
+        self.ids = ids_of(self.run_id, self.correlation)
         self.teller = None if type(self.sink) is NoOpEventSink else Teller((self.sink,), self.ids)
 
     @property
@@ -129,7 +130,7 @@ class Run:
     def correlate(self, ids: CorrelationIds) -> None:
         """Gives the run other ids, before anything is told of it."""
         self.correlation, self._context = ids, None
-        self.ids = {**ids.as_mapping(), "run_id": str(self.run_id)}
+        self.ids = ids_of(self.run_id, ids)
         if self.teller is not None:
             self.teller = Teller(self.teller.sinks, self.ids)
 
@@ -174,11 +175,10 @@ class Run:
         await turn
 
     def _wake_next(self) -> None:
-        while self.resting and not self.breathing:
-            if _wake(self.resting.popleft()):
-                if self.resting:
-                    asyncio.get_running_loop().call_soon(self._wake_next)  # once that one has run, or was cancelled
-                return
+        if self.resting and not self.breathing:
+            _wake(self.resting.popleft())
+            if self.resting:
+                asyncio.get_running_loop().call_soon(self._wake_next)  # once that one has run
 
     def listen(self) -> None:
         """Notices when the loop comes round."""
@@ -202,11 +202,9 @@ class Run:
         self._wake_next()
 
 
-def _wake(turn: asyncio.Future[None]) -> bool:
-    if turn.done():  # cancelled
-        return False
-    turn.set_result(None)
-    return True
+def _wake(turn: asyncio.Future[None]) -> None:
+    if not turn.done():  # else it was cancelled
+        turn.set_result(None)
 
 
 def nothing_runs() -> None:

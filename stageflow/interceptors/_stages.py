@@ -52,22 +52,24 @@ def clock_of(inputs: StageInputs[object]) -> Callable[[], float]:
 
 
 class Ending(NamedTuple):
-    """How a call of a stage ended: its status, why where it did no work, and what went wrong."""
+    """How a call of a stage ended: its status, why where it did no work, what went wrong, and what it gave."""
 
     status: StageStatus
     reason: str = ""
     error: BaseException | None = None
+    data: object = None
 
 
 def gave(result: object) -> Ending:
     """How a call ended that gave this."""
-    match cast("Result[object, object]", result):
-        case Success(StageOutput(status=status, reason=reason)):
-            return Ending(status, reason)
+    match cast("Result[StageOutput[object], object]", result):
+        case Success(StageOutput(status=status, reason=reason, data=data)):
+            return Ending(status, reason, data=data)
         case Failure(BaseException() as error):
             return Ending(StageStatus.FAIL, error=error)
         case _:
-            return Ending(StageStatus.FAIL, error=TypeError(f"{result!r} is no Result of a StageOutput."))
+            error = TypeError(f"{result!r} is no Result of a StageOutput.")
+            return Ending(StageStatus.FAIL, f"returned {result!r}", error)
 
 
 def escaped(error: BaseException) -> Ending:

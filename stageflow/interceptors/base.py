@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, cast, final
 
-from returns.result import Failure, Result, Success
+from returns.result import Failure, Result
 from typing_extensions import Never, TypeVar, override
 
 from stageflow.context.inputs import StageFunction, StageInputs
@@ -193,9 +193,7 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
                 _LOG.exception("after() of %r failed for the cancelled stage %s", hooks, context.stage.stage)
             raise
         if self._sees:
-            output: object = result.unwrap() if isinstance(result, Success) else None
-            data = cast("StageOutput[object]", output).data if isinstance(output, StageOutput) else None
-            await hooks.after(context, _record(context, inputs.attempt, began, gave(result), data))
+            await hooks.after(context, _record(context, inputs.attempt, began, gave(result)))
         return attempt.settled() if attempt is not None else cast("Result[StageOutput[_B], _E1 | _X]", result)
 
     async def _tried(
@@ -218,12 +216,12 @@ class _Hooked(Generic[_A, _B, _E1, _X]):
             context = InterceptorContext(inputs.context, inputs.value)
 
 
-def _record(context: InterceptorContext, attempts: int, began: float, how: Ending, data: object = None) -> StageResult:
+def _record(context: InterceptorContext, attempts: int, began: float, how: Ending) -> StageResult:
     stage, error = context.stage, how.error if isinstance(how.error, StageError) else None
-    reason = how.reason if error is not None or how.error is None else str(how.error)
+    reason = how.reason or ("" if how.error is error else str(how.error))
     duration = (stage.timer.clock() - began) * 1000
     return StageResult(
-        stage.stage, stage.kind, how.status, attempts, duration_ms=duration, reason=reason, error=error, data=data
+        stage.stage, stage.kind, how.status, attempts, duration_ms=duration, reason=reason, error=error, data=how.data
     )
 
 

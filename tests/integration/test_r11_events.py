@@ -1,10 +1,9 @@
 """R11: what a sink hears of a run: in causal order, each event once, with its particulars, and at nobody's expense."""
 
 import asyncio
-import selectors
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, Never, TypeVar
+from collections.abc import Mapping
+from typing import Literal, Never
 from uuid import UUID
 
 import pytest
@@ -41,9 +40,9 @@ from stageflow import (
     skip,
     stage,
 )
+from tests.leaping import leaping
 
 AnyStage = Stage[object, object, StageError]
-_T = TypeVar("_T")
 RUN_ID = UUID(int=5)
 ENDS = ("completed", "failed", "skipped", "cancelled")
 
@@ -69,37 +68,6 @@ class Recorder:
     def data(self, type: str) -> Mapping[str, object]:
         (found,) = [data for of, data in self.events if of == type]
         return found
-
-
-class LeapingLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock leaps to the next timer where nothing else is to be done, so that no test waits."""
-
-    def __init__(self) -> None:
-        super().__init__(_LeapingSelector(self))
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-
-class _LeapingSelector(selectors.SelectSelector):
-    def __init__(self, loop: LeapingLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        found = super().select(0 if timeout is not None else None)
-        if not found and timeout is not None:
-            self._loop.now += timeout
-        return found
-
-
-def leaping(main: Callable[[], Awaitable[_T]]) -> _T:
-    async def awaited() -> _T:
-        return await main()
-
-    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-        return runner.run(awaited())
 
 
 def gives(name: str, steps: int = 0) -> AnyStage:
@@ -577,3 +545,15 @@ async def test_a_sink_that_answers_nothing_sensible_changes_no_outcome() -> None
     outcome = await handle
     assert isinstance(outcome, Completed)
     assert events == (await heard(gives("one") | gives("two"))).types
+
+
+async def test_a_stages_own_event_has_the_run_id_that_every_other_has() -> None:
+    @stage
+    async def telling(inputs: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+        inputs.context.emit("progress")
+        return ok(None)
+
+    recorder = Recorder()
+    context = PipelineContext(RUN_ID, correlation=CorrelationIds(run_id=UUID(int=6)))
+    await Runner(sink=recorder).run(telling, "x", context=context)
+    assert {data["run_id"] for _, data in recorder.events} == {str(RUN_ID)}

@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-import selectors
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -33,10 +32,10 @@ from stageflow import (
     ok,
     stage,
 )
+from tests.leaping import leaping
 
 AnyStage = Stage[object, object, StageError]
 PATIENCE = 10.0
-_T = TypeVar("_T")
 
 
 class RecordingSink:
@@ -87,40 +86,6 @@ class Lingering:
                 await asyncio.sleep(0)
             self.cleaned_up = True
         return ok(None)
-
-
-class LeapingLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock leaps to the next timer where nothing else is to be done, so that no test waits."""
-
-    def __init__(self) -> None:
-        super().__init__(_LeapingSelector(self))
-        self.leapt = 0.0
-
-    def time(self) -> float:
-        return self.leapt
-
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (as it is)
-        await super().shutdown_default_executor()  # without its limit, which the clock would leap over
-
-
-class _LeapingSelector(selectors.SelectSelector):
-    def __init__(self, loop: LeapingLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        found = super().select(0 if timeout is not None else None)
-        if not found and timeout is not None:
-            self._loop.leapt += timeout
-        return found
-
-
-def leaping(main: Callable[[], Awaitable[_T]]) -> _T:
-    async def awaited() -> _T:
-        return await main()
-
-    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-        return runner.run(awaited())
 
 
 def gives(name: str, ran: list[str] | None = None) -> AnyStage:

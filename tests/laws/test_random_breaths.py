@@ -15,12 +15,12 @@ BLOCK, BLOCKS = 60, 4
 OFTEN = (1, 2, 3)  # stages between two breaths, of which there are 64 else
 
 
-async def values_of(seed: int, limit: int | None) -> tuple[str, object, dict[str, object]]:
+async def values_of(seed: int, limit: int | None) -> tuple[str, object, object]:
     """What a composition comes to: the outcome's kind, its value, and every stage's status and attempts."""
     pipeline = Composer(seed).composed(3)
     outcome = await Runner(on_failure="finish", max_concurrency=limit).run(pipeline, 5)
     stages = {name: (one.status, one.attempts) for name, one in outcome.report.stages.items()}
-    return type(outcome).__name__, outcome.value if isinstance(outcome, Completed) else None, dict(stages)
+    return type(outcome).__name__, outcome.value if isinstance(outcome, Completed) else None, stages
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

@@ -184,10 +184,7 @@ async def test_after_sees_what_is_no_result_as_a_failure() -> None:
     outcome = await wrong.using(watch).run("a")
     assert isinstance(outcome, Failed)
     assert "returned 3" in str(outcome.error)
-    assert (watch.records[0].status, watch.records[0].reason) == (
-        StageStatus.FAIL,
-        "3 is no Result of a StageOutput.",
-    )
+    assert (watch.records[0].status, watch.records[0].reason) == (StageStatus.FAIL, "returned 3")
 
 
 async def test_after_runs_for_a_cancelled_stage_and_the_cancellation_goes_on() -> None:
