@@ -1,9 +1,9 @@
 """Executing one plan: a pool of workers over the pure scheduler.
 
-A worker takes what is ready, one stage after the other, for as long as none of them waits: that is `_pump`, and it is
-no coroutine. Before it runs a stage while more are ready it makes sure that others stand by: they are hired only if the
-stage waits. So stages that do not wait cost no task, and stages that do run concurrently. Each stage is stepped inside
-a copy of the run's context, so that what it sets reaches nobody.
+A worker takes what is ready, one stage after the other. Before it runs a stage while more are ready it makes sure that
+others stand by: they are hired only if the stage waits. So stages that do not wait cost no task, and stages that do run
+concurrently. Each stage is stepped inside a copy of the run's context, so that what it sets reaches nobody; what it
+waits for is passed on to the worker's task.
 
 The task that drives the pool runs stages itself while what is ready cannot wait, since nothing is awaited in its code:
 so nobody can tell. A stage that can wait has a worker's task, since what it waits in (`asyncio.timeout`, a task group)
@@ -16,11 +16,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import types
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Sequence
-from contextvars import Context, copy_context
+from collections.abc import Awaitable, Coroutine, Generator, Sequence
+from contextvars import copy_context
+from inspect import CORO_SUSPENDED, getcoroutinestate
 from types import CoroutineType
-from typing import TypeAlias, cast
+from typing import cast
 
 from returns.result import Success
 
@@ -36,27 +38,24 @@ from stageflow.graph.places import Lent, Place, lent
 from stageflow.graph.plan import Plan, Telling
 from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH, STAGES_PER_LISTEN, TURNS_AFTER_SECONDS
 from stageflow.graph.shape import Call, Given
-from stageflow.graph.stepping import awaited, resume
+from stageflow.graph.stepping import awaited
 from stageflow.graph.telling import RAISED, Teller
 
 _LOG = logging.getLogger(__name__)
 _OK = StageStatus.OK
 _UNLIMITED = 1 << 60
-_NONE = -1  # in place of a stage's number
-_NOTHING: Given = ok(None)  # and of what it gave
-
-Waiting: TypeAlias = tuple[int, object, Coroutine[object, object, Given], Context]
+_NOTHING: Given = ok(None)
 
 
 class Pool:
     """The workers of one execution of one plan."""
 
     __slots__ = (
-        "_active",
         "_context",
         "_crash",
         "_desk",
         "_done",
+        "_ending",
         "_first",
         "_grace",
         "_halted",
@@ -65,7 +64,6 @@ class Pool:
         "_resting",
         "_standing_by",
         "_tasks",
-        "_unstarted",
         "_waits",
         "ledger",
     )
@@ -98,13 +96,12 @@ class Pool:
         )
         # fmt: on
         self._tasks: set[asyncio.Task[None]] = set()
-        self._active = 0
         self._resting = 0  # the workers that let the loop be heard
         self._standing_by = False  # whether workers will be hired for what is ready once the loop comes round
         self._halted = 0
         self._first: StageError | None = None
         self._crash: BaseException | None = None
-        self._unstarted: set[asyncio.Task[None]] = set()  # of the workers, those before their first step
+        self._ending: set[asyncio.Task[None]] = set()  # workers that were cancelled before their first step
         self._done: asyncio.Future[None] | None = None
         self._grace: asyncio.TimerHandle | None = None
 
@@ -123,14 +120,8 @@ class Pool:
 
     async def _run_here(self, task: asyncio.Task[None]) -> None:
         """Runs stages in the caller's task for as long as what is ready cannot wait."""
-        run, before = self.ledger.run, task.cancelling()
         try:
-            while True:
-                self._pump(task, before, _NONE, _NOTHING, here=True)
-                if task.cancelling() == before and not (self._ready and run.breathing):
-                    return
-                await run.rest()  # where a stage cancelled the task, this raises it
-                before = task.cancelling()
+            await self._pump(task, here=True)
         except asyncio.CancelledError:
             self._stopped_from_outside()
             self.ledger.scheduler.close()
@@ -140,7 +131,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         cancelled: asyncio.CancelledError | None = None
         self._hire()
-        while self._active:
+        while self._tasks:
             self._done = loop.create_future()
             try:
                 await self._done
@@ -148,10 +139,10 @@ class Pool:
                 cancelled = error
                 self._stopped_from_outside()
                 self.halt(warn=self.ledger.above is None)  # else whatever is around this warns
-        while self._tasks:  # cancelled before their first step: they are about to end
+        while self._ending:
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait(self._tasks)
-            self._tasks = {task for task in self._tasks if not task.done()}
+                await asyncio.wait(self._ending)
+            self._ending = {task for task in self._ending if not task.done()}
         self._need_not_warn()
         if self._crash is not None and (
             cancelled is None or not isinstance(self._crash, KeyboardInterrupt | SystemExit)
@@ -175,9 +166,9 @@ class Pool:
         for task in running:
             if task.cancelling() < self._halted:  # else told by whoever told us: a second time would break its cleanup
                 task.cancel()
-        for _ in range(len(self._unstarted)):  # cancelled before their first step, they never count themselves out
-            self._leave()
-        self._unstarted.clear()
+            if getcoroutinestate(cast("Coroutine[object, object, None]", task.get_coro())) != CORO_SUSPENDED:
+                self._ending.add(task)  # cancelled before its first step, it never takes itself out
+                self._leave(task)
         if warn and running:
             self._warn_later()
 
@@ -206,20 +197,17 @@ class Pool:
     def _hire_for_all(self) -> None:
         self._standing_by = False
         if not self._resting:  # else whoever rests goes on with what is ready, and stands by in its turn
-            for _ in range(min(len(self._ready), self._limit - self._active)):
+            for _ in range(min(len(self._ready), self._limit - len(self._tasks))):
                 self._hire()
 
     def _hire(self) -> None:
         # Task, not create_task: an eager task factory would run the worker's first stage here and now.
         loop = asyncio.get_running_loop()
-        task = asyncio.Task(self._work(loop), loop=loop)
-        self._active += 1
-        self._tasks.add(task)
-        self._unstarted.add(task)
+        self._tasks.add(asyncio.Task(self._work(loop), loop=loop))
 
-    def _leave(self) -> None:
-        self._active -= 1
-        if not self._active and self._done is not None and not self._done.done():
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self._tasks and self._done is not None and not self._done.done():
             self._done.set_result(None)
 
     def _crashed(self, error: BaseException) -> None:
@@ -236,34 +224,10 @@ class Pool:
     async def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs what is ready until nothing is; what goes wrong here, rather than in a stage, ends the run."""
         task, run = cast("asyncio.Task[None]", asyncio.current_task(loop)), self.ledger.run
-        self._unstarted.discard(task)
-        slot, result = _NONE, _NOTHING
         try:
             while run.breathing and run.reason is None:
                 await self._rest()
-            before = task.cancelling()
-            while True:
-                waiting = self._pump(task, before, slot, result)
-                slot = _NONE
-                if waiting is not None:
-                    slot, future, coroutine, context = waiting
-                    try:
-                        result = await resume(future, coroutine, context)
-                    except asyncio.CancelledError as error:
-                        if not self._halted and task.cancelling() > before:
-                            await _flush(task)  # whoever cancels every task has told the driver too: let it hear first
-                        if self._halted:
-                            settling.stopped(self.ledger, slot, run.timer.clock())
-                            return
-                        result = settling.escaped(self.ledger, slot, error)
-                    except Exception as error:  # noqa: BLE001  (a defect is a value)
-                        result = settling.escaped(self.ledger, slot, error)
-                elif task.cancelling() > before:  # by a stage
-                    await _flush(task)
-                elif self._ready and run.breathing:
-                    await self._rest()
-                else:
-                    return
+            await self._pump(task)
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:
@@ -272,75 +236,28 @@ class Pool:
                 task.add_done_callback(_looked_at)  # the loop raises it: the task need not report it as lost
                 raise
         finally:
-            self._tasks.discard(task)
-            self._leave()
+            self._leave(task)
 
-    def _pump(
-        self, task: asyncio.Task[None], before: int, slot: int, result: Given, *, here: bool = False
-    ) -> Waiting | None:
-        """Settles the stage that has waited, if any, and runs what is ready up to one that waits, which it gives.
-
-        It gives None where nothing is ready, the loop is to be heard first, somebody cancelled the task, or ``here``,
-        in the caller's task, the next stage can wait.
-        """
+    @types.coroutine
+    def _pump(self, task: asyncio.Task[None], *, here: bool = False) -> Generator[object, None, None]:
+        """Runs what is ready until nothing is, or, ``here`` in the caller's task, up to a stage that can wait."""
         # fmt: off
         (ledger, run, places, ready, limit, nodes, kinds, waits, told, about, teller, tells,
          values, begun, ended, clock, copy, finished, spoiled, take, more) = self._desk
         # fmt: on
-        cancels, waited, alone = task.cancelling, slot >= 0, here and ledger.above is None
-        while True:
-            if slot >= 0:
-                end = clock()
-                ended[slot] = seconds = end - begun[slot]
-                output: object = result._inner_value if type(result) is Success else None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType, reportUnknownVariableType]  (unwrap costs a call)
-                if type(output) is StageOutput and output._status is _OK:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportUnknownArgumentType]  (as does a property)
-                    values[slot] = output._data  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
-                    if output._artifacts or output._events:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
-                        settling.rode_along(ledger, slot, output)
-                    if told and not ledger.attempts:
-                        if (words := told[slot]) is not None:
-                            data = about.copy()
-                            data["stage"], data["kind"], data["duration_ms"] = words[2], words[3], seconds * 1000
-                            try:
-                                teller.send(type=words[1], data=data)
-                            except RAISED:
-                                teller.lost(words[1])
-                    elif tells:
-                        settling.completed(ledger, slot)
-                    if fresh := finished(slot, _OK):
-                        more(fresh)
-                    if spoiled:
-                        settling.left_behind(ledger)
-                else:
-                    self._ended_otherwise(slot, cast("object", result))
-                if cancels() > before:
-                    return None
-                run.streak = streak = run.streak + 1
-                if waited:
-                    waited = False
-                    if not run.listening:
-                        if streak >= STAGES_PER_LISTEN or end > run.breath:
-                            run.heard(end)
-                    elif streak >= STAGES_PER_BREATH:
-                        run.breathe(1)
-                elif end > run.breath:
-                    run.breathe(TURNS_AFTER_SECONDS)
-                elif streak >= STAGES_PER_BREATH:
-                    run.breathe(1)
-                elif not alone:
-                    run.lively = True
-                    if not run.listening:
-                        run.listen()
-            if not ready:
-                return None
+        cancels, alone, result = task.cancelling, here and ledger.above is None, _NOTHING
+        before = cancels()
+        while ready:
             if run.breathing:
                 if run.reason is not None:
                     ready.clear()
-                return None
+                    return
+                yield from self._rest().__await__()
+                continue
             if here and waits[ready[0]]:
-                return None
-            slot = take()
-            if ready and not here and not self._standing_by and self._active < limit:
+                return
+            slot, waited = take(), False
+            if ready and not here and not self._standing_by and len(self._tasks) < limit:
                 self._stand_by()
             call, source = nodes[slot]
             inputs = RunInputs()
@@ -349,7 +266,7 @@ class Pool:
             context = copy()
             try:
                 if places is not None and kinds[slot] is not None:
-                    coroutine: Awaitable[Given] = self._in_place(call, inputs)
+                    made: Awaitable[Given] = self._in_place(call, inputs)
                 else:
                     begun[slot] = clock()
                     if told:
@@ -362,22 +279,76 @@ class Pool:
                                 teller.lost(words[0])
                     elif tells:
                         settling.began(ledger, slot)
-                    coroutine = call(inputs)
-                if type(coroutine) is not CoroutineType:
-                    coroutine = awaited(coroutine)
+                    made = call(inputs)
+                coroutine = made if type(made) is CoroutineType else awaited(made)  # pyright: ignore[reportUnknownVariableType]  (narrowed by `type`)
                 try:  # a coroutine is stepped by hand: `send` takes and gives what only the loop knows
-                    future = context.run(coroutine.send, None)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  (narrowed by `type`)
+                    future = context.run(coroutine.send, None)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  (the same)
+                    waited = True
+                    while True:
+                        try:
+                            received = yield future
+                        except GeneratorExit:
+                            coroutine.close()
+                            raise
+                        except BaseException as thrown:  # noqa: BLE001  (it is passed on to the coroutine)
+                            future = context.run(coroutine.throw, thrown)
+                        else:
+                            future = context.run(coroutine.send, received)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  (the same)
                 except StopIteration as stop:
-                    result = stop.value
-                else:
-                    return slot, future, coroutine, context  # pyright: ignore[reportUnknownVariableType]  (the same)
+                    result = cast("Given", stop.value)
             except asyncio.CancelledError as error:
+                if cancels() > before and not here and not self._halted:
+                    yield from _flush(task).__await__()  # who cancels every task tells the driver too: it hears first
                 if self._halted or (here and cancels() > before):
                     settling.stopped(ledger, slot, clock())
-                    return None
+                    return
                 result = settling.escaped(ledger, slot, error)
             except Exception as error:  # noqa: BLE001  (a defect is a value)
                 result = settling.escaped(ledger, slot, error)
+            end = clock()
+            ended[slot] = seconds = end - begun[slot]
+            output: object = result._inner_value if type(result) is Success else None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType, reportUnknownVariableType]  (unwrap costs a call)
+            if type(output) is StageOutput and output._status is _OK:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportUnknownArgumentType]  (as does a property)
+                values[slot] = output._data  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
+                if output._artifacts or output._events:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (the same)
+                    settling.rode_along(ledger, slot, output)
+                if told and not ledger.attempts:
+                    if (words := told[slot]) is not None:
+                        data = about.copy()
+                        data["stage"], data["kind"], data["duration_ms"] = words[2], words[3], seconds * 1000
+                        try:
+                            teller.send(type=words[1], data=data)
+                        except RAISED:
+                            teller.lost(words[1])
+                elif tells:
+                    settling.completed(ledger, slot)
+                if fresh := finished(slot, _OK):
+                    more(fresh)
+                if spoiled:
+                    settling.left_behind(ledger)
+            else:
+                self._ended_otherwise(slot, cast("object", result))
+            if cancels() > before:  # by the stage
+                if here:
+                    yield None  # where this is raised: whom the caller's task was cancelled by cannot be told
+                else:
+                    yield from _flush(task).__await__()
+                continue
+            run.streak = streak = run.streak + 1
+            if waited:
+                if not run.listening:
+                    if streak >= STAGES_PER_LISTEN or end > run.breath:
+                        run.heard(end)
+                elif streak >= STAGES_PER_BREATH:
+                    run.breathe(1)
+            elif end > run.breath:
+                run.breathe(TURNS_AFTER_SECONDS)
+            elif streak >= STAGES_PER_BREATH:
+                run.breathe(1)
+            elif not alone:
+                run.lively = True
+                if not run.listening:
+                    run.listen()
 
     async def _in_place(self, call: Call, inputs: RunInputs) -> Given:
         """Runs a stage once it has one of its runner's places; in a context of the stage's own."""
