@@ -295,7 +295,7 @@ class Pool:
                         else:
                             future = context.run(coroutine.send, received)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  (the same)
                 except StopIteration as stop:
-                    result = cast("Given", stop.value)
+                    result = stop.value
             except asyncio.CancelledError as error:
                 if cancels() > before and not here and not self._halted:
                     yield from _flush(task).__await__()  # who cancels every task tells the driver too: it hears first

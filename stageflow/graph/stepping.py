@@ -1,11 +1,10 @@
-"""Stepping a coroutine by hand, so that a stage has a context of its own without a task of its own."""
+"""What is known of coroutines and done with them, whoever steps them."""
 
 from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import Context
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from inspect import CO_COROUTINE
 from opcode import opmap
@@ -15,29 +14,6 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _SEND = opmap["SEND"]  # what `await`, `async for` and `async with` are compiled to
 DEEP = 24  # so many wrappers or composites inside one another share a stack; the next gets its own
-
-
-@types.coroutine
-def resume(future: object, coroutine: Coroutine[object, object, _T], context: Context) -> Generator[object, object, _T]:
-    """Goes on with a coroutine that suspended on the future in its first step; gives what it returns.
-
-    The futures it waits for are passed to the task of whoever awaits this, so that ``asyncio.timeout`` and
-    ``asyncio.current_task`` mean that task.
-    """
-    try:
-        while True:
-            try:
-                received = yield future
-            except GeneratorExit:
-                coroutine.close()
-                raise
-            except BaseException as thrown:  # noqa: BLE001  (it is passed on to the coroutine)
-                future = context.run(coroutine.throw, thrown)
-            else:
-                future = context.run(coroutine.send, received)
-    except StopIteration as stop:
-        result: _T = stop.value
-        return result
 
 
 async def awaited(awaitable: Awaitable[_T]) -> _T:

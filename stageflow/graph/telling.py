@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from contextvars import copy_context
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from stageflow.core.output import StageArtifact, StageEvent
 from stageflow.core.stage import StageKind
 from stageflow.errors import StageError
-from stageflow.graph.stepping import never_waits, resume
+from stageflow.graph.stepping import never_waits
 from stageflow.ports import EventSink, ExpectingSink
 
 _LOG = logging.getLogger(__name__)
@@ -102,7 +101,7 @@ class Teller:
         data = {**self.about, **data}
         for sink in self.sinks:
             try:
-                await _in_time(sink.emit(type=type, data=data))
+                await _in_time(sink, type, data)
             except RAISED:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():  # by a loop on its way out: do not wait again
@@ -146,11 +145,10 @@ def _lost(sink: EventSink, type: str) -> None:
     _LOG.exception("The sink %r did not take %s; the run goes on.", sink, type)
 
 
-async def _in_time(emitting: Coroutine[object, object, None]) -> None:
-    """Awaits a sink, but not for ever; one that takes the event at once costs no timer."""
-    try:
-        future = emitting.send(None)
-    except StopIteration:
+async def _in_time(sink: EventSink, type: str, data: Mapping[str, object]) -> None:
+    """Awaits a sink, but not for ever; one that cannot wait costs no timer."""
+    if never_waits(sink.emit):
+        await sink.emit(type=type, data=data)
         return
     async with asyncio.timeout(LAST_EVENT_SECONDS):
-        await resume(future, emitting, copy_context())
+        await sink.emit(type=type, data=data)
