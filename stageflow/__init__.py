@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from stageflow.events.context import clear_event_sink, event_sink, get_event_sink, set_event_sink
     from stageflow.events.sink import LoggingEventSink, NoOpEventSink
     from stageflow.graph.errors import UnifiedPipelineCancelled
+    from stageflow.graph.execution.outputs import StageOutputs
     from stageflow.graph.executor import UnifiedStageGraph
     from stageflow.graph.outcome import Cancelled, Completed, Failed, PipelineResult, Skipped
-    from stageflow.graph.outputs import StageOutputs
     from stageflow.graph.plain import StageGraph
     from stageflow.graph.report import RunReport
     from stageflow.graph.spec import StageSpec, UnifiedStageSpec
@@ -86,7 +86,7 @@ else:
         "graph.errors": "UnifiedPipelineCancelled",
         "graph.executor": "UnifiedStageGraph",
         "graph.outcome": "Cancelled Completed Failed PipelineResult Skipped",
-        "graph.outputs": "StageOutputs",
+        "graph.execution.outputs": "StageOutputs",
         "graph.plain": "StageGraph",
         "graph.report": "RunReport",
         "graph.spec": "StageSpec UnifiedStageSpec",

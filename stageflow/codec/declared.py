@@ -14,7 +14,7 @@ from typing_extensions import Never
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import Shape, StageHandle
 from stageflow.errors import StageError
-from stageflow.graph.annotations import UNKNOWN, gives, takes
+from stageflow.graph.building.annotations import UNKNOWN, gives, takes
 from stageflow.graph.leaf import lifted_leaf
 from stageflow.graph.shape import Both, Identity, Leaf, Named, Replaced, Routed, Then, Together
 from stageflow.graph.wired import Returning, Source, Step

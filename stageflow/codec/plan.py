@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 from typing_extensions import override
 
-from stageflow.graph.annotations import shown
+from stageflow.graph.building.annotations import shown
 
 
 class Misfit(Exception):  # noqa: N818  (it never leaves the codec: it becomes the text of a CodecError)

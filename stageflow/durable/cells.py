@@ -8,7 +8,7 @@ from typing import NamedTuple, final
 from stageflow.codec import declared
 from stageflow.codec.plan import named
 from stageflow.core.stage import Shape
-from stageflow.graph.annotations import UNKNOWN, Known, answers
+from stageflow.graph.building.annotations import UNKNOWN, Known, answers
 from stageflow.graph.names import PER_ITEM, filled
 from stageflow.graph.plan import Plan
 from stageflow.graph.shape import Leaf, Named

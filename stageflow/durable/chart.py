@@ -11,8 +11,8 @@ from stageflow.codec import declared
 from stageflow.core.stage import Shape
 from stageflow.durable.cells import Cell, Cells
 from stageflow.errors import PipelineValidationError
+from stageflow.graph.execution.ledger import Ledger
 from stageflow.graph.executor import AnyGraph
-from stageflow.graph.ledger import Ledger
 from stageflow.graph.plan import Atlas, Plan
 from stageflow.graph.resolving import resolved
 from stageflow.graph.wired import Returning, Step

@@ -19,9 +19,9 @@ from stageflow.durable.memory import RunMemory
 from stageflow.durable.recording import Recording
 from stageflow.durable.values import Recalled, recalled
 from stageflow.errors import CodecError, GraphChangedError, ResumeError
+from stageflow.graph.execution.run import Run
+from stageflow.graph.execution.seams import Wrapping
 from stageflow.graph.executor import AnyGraph
-from stageflow.graph.run import Run
-from stageflow.graph.seams import Wrapping
 from stageflow.journal import DurableStore
 from stageflow.ports import CorrelationIds, RunRecord
 from stageflow.running.decision import Decision

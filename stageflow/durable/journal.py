@@ -16,8 +16,8 @@ from stageflow.durable.memory import RunMemory
 from stageflow.durable.records import of_failure, of_result, of_start
 from stageflow.durable.writing import Writer
 from stageflow.errors import StageError
-from stageflow.graph.ledger import NEVER, Ledger
-from stageflow.graph.run import Run
+from stageflow.graph.execution.ledger import NEVER, Ledger
+from stageflow.graph.execution.run import Run
 from stageflow.graph.scheduler import Scheduler, Topology
 from stageflow.graph.shape import Given
 from stageflow.journal import StageRecord

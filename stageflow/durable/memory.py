@@ -8,7 +8,7 @@ from stageflow.durable.chart import path_of
 from stageflow.durable.replaying import Replaying, Sealed, rebuilt
 from stageflow.durable.values import Recalled
 from stageflow.errors import ResumeError
-from stageflow.graph.ledger import Ledger
+from stageflow.graph.execution.ledger import Ledger
 from stageflow.graph.scheduler import Scheduler, Topology
 from stageflow.graph.shape import Given
 

@@ -12,9 +12,9 @@ from stageflow.durable.chart import Chart
 from stageflow.durable.description import Description
 from stageflow.durable.journal import RunJournal
 from stageflow.graph.errors import defect
-from stageflow.graph.inputs import of_run
+from stageflow.graph.execution.inputs import of_run
+from stageflow.graph.execution.seams import Wrapping
 from stageflow.graph.plan import Node, Plan
-from stageflow.graph.seams import Wrapping
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.wrapping import Wrapped
 

@@ -10,7 +10,7 @@ from stageflow.core.stage import StageStatus
 from stageflow.durable.cells import Cell
 from stageflow.durable.values import ABSENT, Encoded, came_from, encoded
 from stageflow.errors import CodecError, StageError
-from stageflow.graph.ledger import Ledger
+from stageflow.graph.execution.ledger import Ledger
 from stageflow.graph.shape import Given
 from stageflow.journal import StageRecord
 from stageflow.running.durability import ValueCodec

@@ -13,9 +13,9 @@ from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageStatus
 from stageflow.durable.values import ABSENT, Recalled
 from stageflow.errors import StageError
-from stageflow.graph.inputs import RunInputs
-from stageflow.graph.ledger import NEVER, Ledger
-from stageflow.graph.pool import within
+from stageflow.graph.execution.inputs import RunInputs
+from stageflow.graph.execution.ledger import NEVER, Ledger
+from stageflow.graph.execution.pool import within
 from stageflow.graph.scheduler import Scheduler, Topology
 from stageflow.graph.shape import Given
 

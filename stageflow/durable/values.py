@@ -11,7 +11,7 @@ from stageflow.codec.plan import named
 from stageflow.core.stage import StageStatus
 from stageflow.durable.cells import Cell
 from stageflow.errors import CodecError, StageError
-from stageflow.graph.annotations import UNKNOWN
+from stageflow.graph.building.annotations import UNKNOWN
 from stageflow.graph.wrapping import OrNone, Settle
 from stageflow.journal import StageRecord
 from stageflow.running.durability import ValueCodec

@@ -10,11 +10,11 @@ from stageflow.context.inputs import StageInputs
 from stageflow.engines.answers import plain, read
 from stageflow.engines.targets import CODEC, Target, placed_targets, travels
 from stageflow.errors import PipelineValidationError, WorkerLostError
+from stageflow.graph.execution.inputs import RunInputs, of_run
+from stageflow.graph.execution.once import only_once
+from stageflow.graph.execution.reading import read as read_output
 from stageflow.graph.executor import AnyGraph
-from stageflow.graph.inputs import RunInputs, of_run
-from stageflow.graph.once import only_once
 from stageflow.graph.plan import Node, Plan
-from stageflow.graph.reading import read as read_output
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.wrapping import Absorber, Each, Wrapped, applied
 from stageflow.observability.propagation import carrier

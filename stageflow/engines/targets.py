@@ -10,7 +10,7 @@ from typing import cast
 
 from stageflow.codec import Codec, declared
 from stageflow.core.stage import StageHandle
-from stageflow.graph.annotations import shown
+from stageflow.graph.building.annotations import shown
 from stageflow.graph.executor import AnyGraph
 from stageflow.graph.leaf import leaf, lifted_leaf, location
 from stageflow.graph.names import filled

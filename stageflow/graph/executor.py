@@ -12,7 +12,7 @@ from stageflow.context.pipeline import PipelineContext
 from stageflow.core.stage import Shape, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
 from stageflow.graph.above import given
-from stageflow.graph.build import laid_out
+from stageflow.graph.building.build import laid_out
 from stageflow.graph.drawing import drawing
 from stageflow.graph.outcome import Outcome, PipelineResult
 from stageflow.graph.plan import Atlas

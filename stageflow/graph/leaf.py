@@ -19,7 +19,7 @@ from stageflow.core.output import ok
 from stageflow.core.stage import Shape, StageHandle, StageKind
 from stageflow.errors import StageError, StageExecutionError
 from stageflow.graph import problems as say
-from stageflow.graph.once import only_once
+from stageflow.graph.execution.once import only_once
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.stepping import outlasting
 from stageflow.graph.wrapping import Wrapped

@@ -13,8 +13,8 @@ from stageflow.context.pipeline import PipelineContext
 from stageflow.core.output import StageOutput, ok
 from stageflow.core.record import StageResult
 from stageflow.graph.errors import UnifiedPipelineCancelled
+from stageflow.graph.execution.inputs import of_run
 from stageflow.graph.executor import AnyGraph, driver, graph_of
-from stageflow.graph.inputs import of_run
 from stageflow.graph.outcome import Cancelled, Failed
 from stageflow.graph.shape import Given, Leaf
 from stageflow.graph.spec import StageSpec

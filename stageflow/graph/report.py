@@ -14,9 +14,9 @@ from stageflow.core.output import StageOutput
 from stageflow.core.record import StageResult
 from stageflow.core.stage import StageKind, StageStatus
 from stageflow.errors import StageError
-from stageflow.graph.ledger import NEVER, Ledger
+from stageflow.graph.execution.ledger import NEVER, Ledger
+from stageflow.graph.execution.outputs import StageOutputs
 from stageflow.graph.names import stages_inside
-from stageflow.graph.outputs import StageOutputs
 from stageflow.graph.plan import Plan
 from stageflow.ports import CorrelationIds
 

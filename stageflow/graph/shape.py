@@ -1,6 +1,6 @@
 """The shape of a pipeline: how stages are put together, as immutable data that sharing keeps small.
 
-`stageflow.pipeline` gives these typed faces; `stageflow.graph.build` lays them out as a graph. Two shapes are the
+`stageflow.pipeline` gives these typed faces; `stageflow.graph.building` lays them out as a graph. Two shapes are the
 same stage where they are the same object.
 """
 

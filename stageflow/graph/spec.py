@@ -9,7 +9,7 @@ from typing import TypeAlias
 from stageflow.context.inputs import StageInputs
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.stage import StageHandle, StageKind
-from stageflow.graph.by_name import checked_names
+from stageflow.graph.building.by_name import checked_names
 from stageflow.graph.shape import Named
 from stageflow.graph.wired import Wire
 from stageflow.graph.wrapping import When, Wrapped

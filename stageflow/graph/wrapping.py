@@ -23,7 +23,7 @@ from stageflow.core.stage import Shape, StageStatus
 from stageflow.errors import StageError
 from stageflow.graph import problems as say
 from stageflow.graph.errors import defect, no_result
-from stageflow.graph.inputs import of_run
+from stageflow.graph.execution.inputs import of_run
 from stageflow.graph.shape import Call, Given, Leaf, Named
 from stageflow.graph.stepping import DEEP, in_own_task
 

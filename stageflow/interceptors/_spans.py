@@ -19,8 +19,8 @@ from typing_extensions import override
 from stageflow._version import __version__
 from stageflow.context.inputs import StageInputs
 from stageflow.errors import StageError
-from stageflow.graph.inputs import RunInputs
-from stageflow.graph.run import Run
+from stageflow.graph.execution.inputs import RunInputs
+from stageflow.graph.execution.run import Run
 from stageflow.interceptors._stages import MOST, Ending, Key, correlation, items, key, observed, upstream
 from stageflow.observability import attributes as name
 

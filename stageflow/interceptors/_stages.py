@@ -12,8 +12,8 @@ from returns.result import Failure, Result, Success
 from stageflow.context.inputs import StageInputs
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageKind, StageStatus
-from stageflow.graph.inputs import RunInputs
-from stageflow.graph.ledger import Ledger
+from stageflow.graph.execution.inputs import RunInputs
+from stageflow.graph.execution.ledger import Ledger
 from stageflow.graph.names import filled
 from stageflow.graph.plan import INPUT
 from stageflow.ports import CorrelationIds

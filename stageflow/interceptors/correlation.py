@@ -15,7 +15,7 @@ from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.core.log_ids import LogIds, bind_run, log_ids
 from stageflow.core.output import StageOutput
 from stageflow.errors import StageError
-from stageflow.graph.inputs import RunInputs
+from stageflow.graph.execution.inputs import RunInputs
 from stageflow.interceptors.base import BaseInterceptor
 
 _A = TypeVar("_A")

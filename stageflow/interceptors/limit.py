@@ -11,8 +11,8 @@ from typing_extensions import Never, TypeVar, override
 from stageflow.context.inputs import StageFunction, StageInputs
 from stageflow.core.output import StageOutput
 from stageflow.errors import StageError
-from stageflow.graph.inputs import Aside
-from stageflow.graph.places import Places
+from stageflow.graph.execution.inputs import Aside
+from stageflow.graph.execution.places import Places
 from stageflow.interceptors.base import BaseInterceptor
 
 _A = TypeVar("_A")

@@ -16,7 +16,7 @@ from stageflow.context.pipeline import PipelineContext
 from stageflow.core.log_ids import bind_trace
 from stageflow.core.output import StageOutput
 from stageflow.errors import StageError
-from stageflow.graph.inputs import RunInputs
+from stageflow.graph.execution.inputs import RunInputs
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, Skipped
 from stageflow.interceptors._stages import escaped, gave
 from stageflow.interceptors.base import BaseInterceptor

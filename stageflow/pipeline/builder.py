@@ -20,11 +20,11 @@ from stageflow.core.output import cancel as cancelled
 from stageflow.core.stage import Shape, StageHandle, StageKind, in_order
 from stageflow.errors import PipelineValidationError, StageError, StageExecutionError
 from stageflow.graph import problems as say
-from stageflow.graph.by_name import checked_names
+from stageflow.graph.building.by_name import checked_names
+from stageflow.graph.execution.outputs import StageOutputs
 from stageflow.graph.executor import UnifiedStageGraph, built, driver, graph_of
 from stageflow.graph.leaf import leaf, lifted_leaf
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, PipelineResult
-from stageflow.graph.outputs import StageOutputs
 from stageflow.graph.shape import Both, Call, Case, Given, Leaf, Named, Replaced, Routed, Then, Together
 from stageflow.graph.spec import UnifiedStageSpec
 from stageflow.graph.wired import Returning, Source, Step, Union, Wire

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast, final
 from typing_extensions import Never, TypeVar
 
 from stageflow.errors import StageError
-from stageflow.graph.annotations import UNKNOWN, disjoint, gives, shown, takes
+from stageflow.graph.building.annotations import UNKNOWN, disjoint, gives, shown, takes
 from stageflow.pipeline.builder import Pipeline, Stage
 
 _T = TypeVar("_T")

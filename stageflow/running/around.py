@@ -9,9 +9,9 @@ from returns.result import Failure
 
 from stageflow.context.inputs import StageInputs
 from stageflow.graph.errors import defect
-from stageflow.graph.inputs import of_run
+from stageflow.graph.execution.inputs import of_run
+from stageflow.graph.execution.seams import Wrapping
 from stageflow.graph.plan import Node, Plan
-from stageflow.graph.seams import Wrapping
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.wrapping import Wraps
 

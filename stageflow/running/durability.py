@@ -11,9 +11,9 @@ from returns.result import Result
 
 from stageflow.errors import CodecError, StageError
 from stageflow.graph.above import given
+from stageflow.graph.execution.run import Run
+from stageflow.graph.execution.seams import Wrapping
 from stageflow.graph.executor import AnyGraph
-from stageflow.graph.run import Run
-from stageflow.graph.seams import Wrapping
 from stageflow.journal import DurableStore
 from stageflow.ports import CorrelationIds, RunStore
 from stageflow.running.decision import Decision

@@ -11,11 +11,11 @@ from returns.result import Failure
 
 from stageflow.core.stage import StageStatus
 from stageflow.errors import RunStoreError, StageError
-from stageflow.graph.ledger import Ledger
+from stageflow.graph.execution.ledger import Ledger
+from stageflow.graph.execution.pool import Pool
+from stageflow.graph.execution.run import Run, nothing_runs
 from stageflow.graph.outcome import Cancelled, Completed, Failed, Outcome, Skipped
-from stageflow.graph.pool import Pool
 from stageflow.graph.report import RunReport
-from stageflow.graph.run import Run, nothing_runs
 from stageflow.graph.shape import Given
 from stageflow.graph.stepping import outlasting
 from stageflow.ports import RunStore

@@ -12,8 +12,8 @@ from typing_extensions import TypeVar, override
 from stageflow.core.log_ids import log_ids
 from stageflow.core.output import StageEvent
 from stageflow.errors import StageError
+from stageflow.graph.execution.run import Run
 from stageflow.graph.outcome import Outcome, PipelineResult
-from stageflow.graph.run import Run
 from stageflow.ports import EventSink
 
 _O = TypeVar("_O", covariant=True, default=object)

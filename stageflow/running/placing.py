@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from stageflow.graph.above import given
+from stageflow.graph.execution.seams import Elsewhere, Wrapping
 from stageflow.graph.executor import AnyGraph
-from stageflow.graph.seams import Elsewhere, Wrapping
 from stageflow.placement import Engine
 
 

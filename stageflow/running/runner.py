@@ -15,11 +15,11 @@ from stageflow.context.pipeline import PipelineContext
 from stageflow.context.ports import StagePorts
 from stageflow.core.log_ids import bind_ids, log_ids
 from stageflow.errors import ResumeError, StageError, StageExecutionError
+from stageflow.graph.execution.places import Places
+from stageflow.graph.execution.run import Run
+from stageflow.graph.execution.telling import Teller
 from stageflow.graph.executor import AnyGraph, Driver, UnifiedStageGraph
 from stageflow.graph.outcome import Outcome, PipelineResult
-from stageflow.graph.places import Places
-from stageflow.graph.run import Run
-from stageflow.graph.telling import Teller
 from stageflow.graph.wrapping import Using, Wraps
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.pipeline.builder import Interceptor, Stage

@@ -15,10 +15,10 @@ from stageflow.context.ports import StagePorts, missing_port
 from stageflow.core.timer import PipelineTimer
 from stageflow.errors import MissingPortError, StageError
 from stageflow.events.context import get_event_sink
+from stageflow.graph.execution.places import Places, lent
+from stageflow.graph.execution.run import Run
+from stageflow.graph.execution.seams import Wrapping
 from stageflow.graph.executor import AnyGraph
-from stageflow.graph.places import Places, lent
-from stageflow.graph.run import Run
-from stageflow.graph.seams import Wrapping
 from stageflow.graph.wrapping import Wraps
 from stageflow.interceptors.base import BaseInterceptor
 from stageflow.placement import Engine

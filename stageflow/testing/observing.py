@@ -11,8 +11,8 @@ from uuid import UUID
 from stageflow.context.pipeline import PipelineContext
 from stageflow.core.record import StageResult
 from stageflow.errors import StageError
+from stageflow.graph.execution.outputs import StageOutputs
 from stageflow.graph.outcome import Completed, Failed, Outcome
-from stageflow.graph.outputs import StageOutputs
 from stageflow.pipeline.builder import Stage
 from stageflow.placement import Engine
 from stageflow.ports import CorrelationIds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stageflow.core.stage import Shape
-from stageflow.graph.annotations import Known, gives, takes
+from stageflow.graph.building.annotations import Known, gives, takes
 from stageflow.graph.diagram import Diagram, DiagramEdge
 from stageflow.graph.plan import Atlas
 from stageflow.graph.wired import Step, Union

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from stageflow.core.stage import StageKind
-from stageflow.graph.annotations import Known, gives, takes
+from stageflow.graph.building.annotations import Known, gives, takes
 from stageflow.graph.diagram import ClusterKind, DiagramEdge, DiagramNode
 from stageflow.graph.names import PER_ITEM, filled
 from stageflow.graph.plan import INPUT, Atlas, Place, Plan, Source

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable
 from typing import cast
 
-from stageflow.graph.annotations import UNKNOWN
+from stageflow.graph.building.annotations import UNKNOWN
 
 _DEEPEST = 6  # what is nested deeper is shown as three dots
 

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from stageflow import Completed, Runner
-from stageflow.graph import pool
+from stageflow.graph.execution import pool
 from tests.compositions import Composer
 
 BLOCK, BLOCKS = 60, 4

@@ -11,7 +11,7 @@ import pytest
 from returns.result import Result
 
 from stageflow import Pipeline, StageError, StageInputs, StageOutput, TimeoutInterceptor, identity, lift, ok, stage
-from stageflow.graph.annotations import UNKNOWN, cases, disjoint, gives, shown, takes
+from stageflow.graph.building.annotations import UNKNOWN, cases, disjoint, gives, shown, takes
 
 T = TypeVar("T")
 

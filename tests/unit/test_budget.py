@@ -13,7 +13,7 @@ import stageflow
 
 ROOT = Path(stageflow.__file__).parent
 BUDGET = 2_500
-REACHED = 6_317  # where it stands while the budget is not met (see KNOWN_GAPS): it may only shrink
+REACHED = 6_283  # where it stands while the budget is not met (see KNOWN_GAPS): it may only shrink
 OUTSIDE = {
     "testing",
     "observability",
@@ -27,7 +27,7 @@ OUTSIDE = {
     "cli",
 }  # extras, which the core never imports
 OTEL = {"interceptors/metrics.py", "interceptors/tracing.py", "interceptors/_spans.py"}  # and of the extra `otel`
-DOORS = {"graph/by_name.py", "graph/plain.py", "graph/spec.py"}  # compatibility, one file each
+DOORS = {"graph/building/by_name.py", "graph/plain.py", "graph/spec.py"}  # compatibility, one file each
 BARE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 

@@ -31,7 +31,7 @@ from stageflow import (
     stage,
 )
 from stageflow.core.stage import Shape
-from stageflow.graph.build import laid_out
+from stageflow.graph.building.build import laid_out
 
 
 def some(name: str) -> Stage:

@@ -40,7 +40,7 @@ from stageflow import (
     route,
     stage,
 )
-from stageflow.graph.annotations import UNKNOWN
+from stageflow.graph.building.annotations import UNKNOWN
 from stageflow.views import ClusterKind, Diagram, DiagramEdge, DiagramMark, DiagramNode, to_dot, to_mermaid, to_tree
 from stageflow.views.type_names import type_name
 from tests.drawn import DotGraph, MermaidParser

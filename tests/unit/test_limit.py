@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from stageflow import Cancelled, Completed, Failed, LimitInterceptor, Runner, StageInputs, fail, lift, ok, stage
-from stageflow.graph.places import Lent, Places
+from stageflow.graph.execution.places import Lent, Places
 
 
 class Gate:

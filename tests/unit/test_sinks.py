@@ -28,7 +28,7 @@ from stageflow import (
     ok,
     stage,
 )
-from stageflow.graph.telling import LAST_EVENT_SECONDS
+from stageflow.graph.execution.telling import LAST_EVENT_SECONDS
 from stageflow.sinks.fan_out import FanOutEventSink
 from stageflow.sinks.json_lines import JsonLinesEventSink
 from stageflow.sinks.queue import Overflow, QueueEventSink

@@ -10,10 +10,10 @@ from weakref import ref
 from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageKind, StageStatus
 from stageflow.errors import StageError, StageExecutionError
+from stageflow.graph.execution.places import Lent
+from stageflow.graph.execution.run import Run
 from stageflow.graph.names import filled
-from stageflow.graph.places import Lent
 from stageflow.graph.plan import Node, Plan
-from stageflow.graph.run import Run
 from stageflow.graph.scheduler import Scheduler, Topology
 from stageflow.graph.shape import Call
 

@@ -6,13 +6,22 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from stageflow.core.stage import Shape
-from stageflow.graph.checking import check_cases
-from stageflow.graph.composites import each, routed
-from stageflow.graph.layout import Swaps, Tables
+from stageflow.graph.building.checking import check_cases
+from stageflow.graph.building.layout import Swaps, Tables
+from stageflow.graph.building.visiting import (
+    Visit,
+    Visiting,
+    lay_container,
+    lay_function,
+    lay_inside,
+    place_of,
+    under,
+    without,
+)
+from stageflow.graph.execution.composites import each, routed
+from stageflow.graph.execution.pool import within
 from stageflow.graph.plan import Place, Plan
-from stageflow.graph.pool import within
 from stageflow.graph.shape import Leaf, Named, Routed
-from stageflow.graph.visiting import Visit, Visiting, lay_container, lay_function, lay_inside, place_of, under, without
 from stageflow.graph.wrapping import Absorber, Each, Wrapped, inside
 
 

@@ -7,8 +7,8 @@ from returns.result import Failure
 from stageflow.core.output import cancel, ok, skip
 from stageflow.core.stage import StageStatus
 from stageflow.errors import StageError
-from stageflow.graph.ledger import Ledger
-from stageflow.graph.outputs import StageOutputs
+from stageflow.graph.execution.ledger import Ledger
+from stageflow.graph.execution.outputs import StageOutputs
 from stageflow.graph.plan import INPUT
 from stageflow.graph.shape import Given
 

@@ -11,7 +11,7 @@ from stageflow.core.output import StageOutput
 from stageflow.core.stage import StageKind, StageStatus
 from stageflow.errors import StageError
 from stageflow.graph.errors import defect, no_result
-from stageflow.graph.ledger import NEVER, Ledger
+from stageflow.graph.execution.ledger import NEVER, Ledger
 from stageflow.graph.names import stages_inside
 from stageflow.graph.plan import Plan
 

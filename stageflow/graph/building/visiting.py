@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias
 
 from stageflow.core.stage import Shape
 from stageflow.graph import problems as say
-from stageflow.graph.composites import together
-from stageflow.graph.layout import Level, Naming, Swaps, Tables
+from stageflow.graph.building.layout import Level, Naming, Swaps, Tables
+from stageflow.graph.execution.composites import together
 from stageflow.graph.names import filled
 from stageflow.graph.plan import INPUT, Place, Plan, Source
 from stageflow.graph.shape import Call, Leaf, Named

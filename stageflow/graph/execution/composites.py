@@ -9,11 +9,11 @@ from returns.result import Failure
 from stageflow.context.inputs import StageInputs
 from stageflow.core.output import ok
 from stageflow.core.stage import StageStatus
-from stageflow.graph.inputs import of_run
-from stageflow.graph.ledger import Ledger
+from stageflow.graph.execution.inputs import of_run
+from stageflow.graph.execution.ledger import Ledger
+from stageflow.graph.execution.pool import Pool, within
+from stageflow.graph.execution.settling import not_chosen
 from stageflow.graph.plan import Plan
-from stageflow.graph.pool import Pool, within
-from stageflow.graph.settling import not_chosen
 from stageflow.graph.shape import Call, Given
 
 

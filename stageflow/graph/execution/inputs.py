@@ -11,9 +11,9 @@ from stageflow.context.ports import StagePorts
 from stageflow.context.stage import StageContext
 from stageflow.core.stage import StageHandle, StageKind
 from stageflow.errors import StageError
-from stageflow.graph.ledger import Ledger
-from stageflow.graph.places import Lent
-from stageflow.graph.reading import read
+from stageflow.graph.execution.ledger import Ledger
+from stageflow.graph.execution.places import Lent
+from stageflow.graph.execution.reading import read
 
 _T = TypeVar("_T")
 

@@ -13,14 +13,11 @@ from returns.result import Failure, Result, Success
 from stageflow.core.stage import Shape
 from stageflow.errors import PipelineValidationError
 from stageflow.graph import problems as say
-from stageflow.graph.checking import check_items, check_reads
-from stageflow.graph.enclosing import lay_route, lay_stack
-from stageflow.graph.joining import lay_wired, standing
-from stageflow.graph.layout import Naming, Tables
-from stageflow.graph.plan import INPUT, Atlas, Source
-from stageflow.graph.pool import within
-from stageflow.graph.shape import Both, Identity, Leaf, Named, Replaced, Routed, Then, Together
-from stageflow.graph.visiting import (
+from stageflow.graph.building.checking import check_items, check_reads
+from stageflow.graph.building.enclosing import lay_route, lay_stack
+from stageflow.graph.building.joining import lay_wired, standing
+from stageflow.graph.building.layout import Naming, Tables
+from stageflow.graph.building.visiting import (
     NO_SWAPS,
     Visit,
     Visiting,
@@ -31,6 +28,9 @@ from stageflow.graph.visiting import (
     place_of,
     without,
 )
+from stageflow.graph.execution.pool import within
+from stageflow.graph.plan import INPUT, Atlas, Source
+from stageflow.graph.shape import Both, Identity, Leaf, Named, Replaced, Routed, Then, Together
 from stageflow.graph.wired import Returning, Step, Union
 from stageflow.graph.wired import Source as Empty
 from stageflow.graph.wrapping import Wrapped

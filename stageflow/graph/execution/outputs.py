@@ -9,8 +9,8 @@ from typing_extensions import TypeVar, override
 
 from stageflow.core.stage import StageHandle, StageStatus
 from stageflow.graph import problems as say
-from stageflow.graph.ledger import Ledger
-from stageflow.graph.reading import look
+from stageflow.graph.execution.ledger import Ledger
+from stageflow.graph.execution.reading import look
 from stageflow.graph.shape import Named
 
 _T = TypeVar("_T")

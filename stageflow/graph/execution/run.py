@@ -15,11 +15,11 @@ from stageflow.core.log_ids import ids_of
 from stageflow.core.timer import PipelineTimer
 from stageflow.errors import StageError
 from stageflow.events.sink import NoOpEventSink
-from stageflow.graph.places import Place
+from stageflow.graph.execution.places import Place
+from stageflow.graph.execution.seams import Elsewhere, Journal, Wrapping
+from stageflow.graph.execution.telling import Teller
 from stageflow.graph.plan import Atlas
-from stageflow.graph.seams import Elsewhere, Journal, Wrapping
 from stageflow.graph.shape import Given
-from stageflow.graph.telling import Teller
 from stageflow.ports import ConfigProvider, CorrelationIds, EventSink
 
 STAGES_PER_LISTEN = 8  # where stages wait, the run notices from time to time that the loop has been heard

@@ -7,9 +7,9 @@ from typing import cast, get_args, get_origin
 
 from stageflow.core.stage import Shape
 from stageflow.graph import problems as say
-from stageflow.graph.annotations import UNKNOWN, Known, disjoint, gives, shown, takes
-from stageflow.graph.layout import Tables
-from stageflow.graph.wiring import Wiring
+from stageflow.graph.building.annotations import UNKNOWN, Known, disjoint, gives, shown, takes
+from stageflow.graph.building.layout import Tables
+from stageflow.graph.building.wiring import Wiring
 
 
 def checked_names(dependencies: object, stage: str) -> tuple[str, ...]:

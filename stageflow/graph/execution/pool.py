@@ -30,16 +30,16 @@ from stageflow.context.inputs import StageInputs
 from stageflow.core.output import StageOutput, ok
 from stageflow.core.stage import StageKind, StageStatus
 from stageflow.errors import StageError
-from stageflow.graph import settling
-from stageflow.graph.giving import given_by
-from stageflow.graph.inputs import RunInputs, of_run
-from stageflow.graph.ledger import Ledger
-from stageflow.graph.places import Lent, Place, lent
+from stageflow.graph.execution import settling
+from stageflow.graph.execution.giving import given_by
+from stageflow.graph.execution.inputs import RunInputs, of_run
+from stageflow.graph.execution.ledger import Ledger
+from stageflow.graph.execution.places import Lent, Place, lent
+from stageflow.graph.execution.run import SECONDS_PER_BREATH, STAGES_PER_BREATH, STAGES_PER_LISTEN, TURNS_AFTER_SECONDS
+from stageflow.graph.execution.telling import RAISED, Teller
 from stageflow.graph.plan import Plan, Telling
-from stageflow.graph.run import SECONDS_PER_BREATH, STAGES_PER_BREATH, STAGES_PER_LISTEN, TURNS_AFTER_SECONDS
 from stageflow.graph.shape import Call, Given
 from stageflow.graph.stepping import awaited
-from stageflow.graph.telling import RAISED, Teller
 
 _LOG = logging.getLogger(__name__)
 _OK = StageStatus.OK

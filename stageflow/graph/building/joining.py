@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from stageflow.core.stage import Shape
 from stageflow.graph import problems as say
-from stageflow.graph.by_name import check_wires
-from stageflow.graph.layout import Tables
+from stageflow.graph.building.by_name import check_wires
+from stageflow.graph.building.layout import Tables
+from stageflow.graph.building.visiting import Visit, Visiting, declare, one_stage
+from stageflow.graph.building.wiring import Wiring
 from stageflow.graph.plan import INPUT, Place, Source
 from stageflow.graph.resolving import resolved
 from stageflow.graph.shape import Leaf, Named
-from stageflow.graph.visiting import Visit, Visiting, declare, one_stage
-from stageflow.graph.wiring import Wiring
 
 
 def lay_wired(tables: Tables, visit: Visit) -> Visiting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stageflow.core.stage import Shape, StageStatus
 from stageflow.errors import UndeclaredDependencyError
 from stageflow.graph import problems as say
-from stageflow.graph.ledger import Ledger
+from stageflow.graph.execution.ledger import Ledger
 from stageflow.graph.names import filled
 from stageflow.graph.plan import Atlas, Place, Source
 from stageflow.graph.resolving import resolved

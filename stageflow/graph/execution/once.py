@@ -11,7 +11,7 @@ from returns.result import Failure, Success
 
 from stageflow.context.inputs import StageInputs
 from stageflow.errors import EffectsUnknownError
-from stageflow.graph.inputs import RunInputs
+from stageflow.graph.execution.inputs import RunInputs
 from stageflow.graph.shape import Call, Given
 
 

@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from stageflow.graph import problems as say
-from stageflow.graph.annotations import UNKNOWN, cases, gives, shown
-from stageflow.graph.layout import Tables
+from stageflow.graph.building.annotations import UNKNOWN, cases, gives, shown
+from stageflow.graph.building.layout import Tables
 from stageflow.graph.names import PER_ITEM, filled
 from stageflow.graph.plan import Atlas, Place
 from stageflow.graph.resolving import resolved

@@ -1,0 +1,1 @@
+"""Laying a pipeline out as a graph, and finding what is wrong with it."""
