@@ -18,8 +18,8 @@ def main() -> None:
         print(f"stageflow: the command line needs {', '.join(missing)}: pip install 'stageflow[cli]'", file=sys.stderr)
         sys.exit(2)
     from stageflow.cli.app import app  # noqa: PLC0415  (it needs what was just looked for)
-    from stageflow.cli.as_data import json_text  # noqa: PLC0415
-    from stageflow.cli.exit_codes import CommandError, ExitCode  # noqa: PLC0415
+    from stageflow.cli.as_data import json_text  # noqa: PLC0415  (the same)
+    from stageflow.cli.exit_codes import CommandError, ExitCode  # noqa: PLC0415  (the same)
 
     try:
         app(prog_name="stageflow")

@@ -40,13 +40,13 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Engines that bring more along are imported when they are asked for."""
     if name == "ProcessEngine":
-        from stageflow.engines.processes import ProcessEngine  # noqa: PLC0415
+        from stageflow.engines.processes import ProcessEngine  # noqa: PLC0415  (only where it is used)
 
         return ProcessEngine
     if name == "DaskEngine":
         if find_spec("distributed") is None:
             raise ImportError("DaskEngine needs distributed: pip install 'stageflow[dask]'", name="distributed")
-        from stageflow.engines.dask import DaskEngine  # noqa: PLC0415
+        from stageflow.engines.dask import DaskEngine  # noqa: PLC0415  (an extra, only where it is used)
 
         return DaskEngine
     raise AttributeError(f"stageflow.engines has no {name!r}.")

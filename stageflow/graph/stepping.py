@@ -1,4 +1,4 @@
-"""What is known of coroutines and done with them, whoever steps them."""
+"""Coroutines from outside: whether one ever waits, and how to have one, to outlast one, to give one its own stack."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def carrier() -> dict[str, str]:
     """
     headers: dict[str, str] = {}
     if "opentelemetry.trace" in sys.modules:
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415  (an extra, only where it is used)
 
         TraceContextTextMapPropagator().inject(headers)
     return headers
@@ -37,8 +37,8 @@ def continued(headers: Mapping[str, str]) -> Generator[None]:
         yield
         return
     try:
-        from opentelemetry import context  # noqa: PLC0415
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+        from opentelemetry import context  # noqa: PLC0415  (an extra, only where it is used)
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415  (an extra, only where it is used)
     except ModuleNotFoundError:
         yield
         return

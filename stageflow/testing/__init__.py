@@ -68,11 +68,11 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """What needs more than the core is imported when it is asked for."""
     if name == "check_engine":
-        from stageflow.testing.engines import check_engine  # noqa: PLC0415
+        from stageflow.testing.engines import check_engine  # noqa: PLC0415  (only where it is used)
 
         return check_engine
     if name == "EngineBrokenError":
-        from stageflow.testing.observing import EngineBrokenError  # noqa: PLC0415
+        from stageflow.testing.observing import EngineBrokenError  # noqa: PLC0415  (only where it is used)
 
         return EngineBrokenError
     raise AttributeError(f"stageflow.testing has no {name!r}.")

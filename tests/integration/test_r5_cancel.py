@@ -463,6 +463,26 @@ async def test_a_task_that_was_cancelled_can_run_another_pipeline_after_it() -> 
     assert outcome.value == "y"
 
 
+async def test_after_a_stage_that_cancels_the_callers_task_and_gives_in_nothing_starts() -> None:
+    ran: list[str] = []
+
+    @stage
+    async def ending(_: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        raise asyncio.CancelledError
+
+    @stage
+    async def beside(_: StageInputs[object]) -> Result[StageOutput[object], StageError]:
+        ran.append("beside")
+        return ok(None)
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task((ending & beside).into(lambda _, other: other).run("x"))
+    assert ran == []
+
+
 async def test_cancelling_one_run_leaves_another_alone() -> None:
     pipeline_end = asyncio.Event()
     lingering = Lingering("lingering")

@@ -233,7 +233,7 @@ class Pool:
         except BaseException as error:
             self._crashed(error)
             if isinstance(error, KeyboardInterrupt | SystemExit):
-                task.add_done_callback(_looked_at)  # the loop raises it: the task need not report it as lost
+                task.add_done_callback(asyncio.Task[None].exception)  # raised by the loop: not to be reported as lost
                 raise
         finally:
             self._leave(task)
@@ -301,6 +301,8 @@ class Pool:
                     yield from _flush(task).__await__()  # who cancels every task tells the driver too: it hears first
                 if self._halted or (here and cancels() > before):
                     settling.stopped(ledger, slot, clock())
+                    if here:
+                        yield None  # where the cancellation is raised
                     return
                 result = settling.escaped(ledger, slot, error)
             except Exception as error:  # noqa: BLE001  (a defect is a value)
@@ -330,7 +332,7 @@ class Pool:
                 self._ended_otherwise(slot, cast("object", result))
             if cancels() > before:  # by the stage
                 if here:
-                    yield None  # where this is raised: whom the caller's task was cancelled by cannot be told
+                    yield None  # where it is raised: whom the caller's task was cancelled by cannot be told
                 else:
                     yield from _flush(task).__await__()
                 continue
@@ -383,10 +385,6 @@ def within(plan: Plan) -> Call:
         return await Pool(Ledger(around.ledger.run, plan, inputs.value, around=around.ledger, slot=around.slot)).drive()
 
     return run_within
-
-
-def _looked_at(task: asyncio.Task[None]) -> None:
-    task.exception()
 
 
 async def _flush(task: asyncio.Task[None]) -> None:
